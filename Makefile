@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine with Python, git and make:
+#   make demo    set up, then distill the embedded digits and print the score table
+#   make test    set up, then run every check and test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO_RUN ?= runs/digits
+
+.PHONY: setup demo test lint docs lock clean
+
+setup: $(STAMP)
+
+# uv makes a second environment in seconds (it links files from its cache); it is fetched by pip
+# into a small environment of its own when the machine has none.
+$(STAMP): pyproject.toml requirements/dev.txt
+	@UV="$$(command -v uv || true)"; \
+	if [ -z "$$UV" ]; then \
+	  $(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv && UV=.cache/uv/bin/uv; \
+	fi; \
+	"$$UV" venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	"$$UV" pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt && \
+	"$$UV" pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/wmdd run $(DEMO_RUN) --data digits
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
+
+test: lint docs
+	$(BIN)/pytest --cov
+
+lock:
+	uv pip compile pyproject.toml --group dev --python-version 3.11 --universal \
+	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .cache docs/_build

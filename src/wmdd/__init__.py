@@ -1,0 +1,50 @@
+"""wmdd: dataset distillation by Wasserstein barycenters (arXiv 2311.18531).
+
+>>> import wmdd
+>>> distilled = wmdd.distill("digits", out="runs/digits", ipc=10)   # doctest: +SKIP
+>>> loader = torch.utils.data.DataLoader(distilled, batch_size=20)  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wmdd.api import distill, evaluate, load
+    from wmdd.core.errors import WmddError
+    from wmdd.core.types import Barycenters, ClassStatistics, DistilledDataset, Preprocessing, SoftLabels
+    from wmdd.models.teacher import Teacher
+
+_HOMES = {
+    "distill": "wmdd.api",
+    "evaluate": "wmdd.api",
+    "load": "wmdd.api",
+    "WmddError": "wmdd.core.errors",
+    "Barycenters": "wmdd.core.types",
+    "ClassStatistics": "wmdd.core.types",
+    "DistilledDataset": "wmdd.core.types",
+    "Preprocessing": "wmdd.core.types",
+    "SoftLabels": "wmdd.core.types",
+    "Teacher": "wmdd.models.teacher",
+}
+
+__all__ = [
+    "Barycenters",
+    "ClassStatistics",
+    "DistilledDataset",
+    "Preprocessing",
+    "SoftLabels",
+    "Teacher",
+    "WmddError",
+    "distill",
+    "evaluate",
+    "load",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import; `import wmdd` and `wmdd --help` must not pay for it.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wmdd' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,90 @@
+"""The library's verbs: what the command line does, from Python."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wmdd.config.load import merge, nested, parse, read_preset, to_values
+from wmdd.core.types import DistilledDataset
+from wmdd.pipeline.artifacts import load_distilled
+from wmdd.pipeline.results import Row, summarize
+from wmdd.pipeline.run_directory import STAGES, RunDirectory
+from wmdd.pipeline.runner import open_run, run_stages
+from wmdd.pipeline.units import Shard
+from wmdd.pipeline.workspace import Workspace
+from wmdd.report import write_report
+from wmdd.runtime.progress import Reporter
+from wmdd.storage.json import read_json
+
+
+def distill(
+    data: str | Path = "digits",
+    out: str | Path = "runs/digits",
+    *,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    quiet: bool = True,
+    **essentials: Any,
+) -> DistilledDataset:
+    """Distill ``data`` into the run directory ``out``, score the result, write the page, and return the distilled set.
+
+    ``data`` is ``"digits"`` or an image folder; ``essentials`` are top-level settings (``ipc=10, seed=0``); ``settings``
+    maps dotted names to values (``{"synthesis.steps": 500}``). Called again with the same arguments it goes on from
+    where it was, or returns at once.
+
+    Raises:
+        WmddError: the data, a setting or the folder cannot be used; the sentence says why.
+    """
+    changes = merge(read_preset(preset) if preset else {}, nested({"data.source": str(data), **essentials}))
+    with Reporter(quiet=quiet) as reporter:
+        work = begin(Path(out), merge(changes, nested(settings or {})), reporter)
+        complete(work)
+    return load_distilled(work.run)
+
+
+def load(run: str | Path) -> DistilledDataset:
+    """The distilled set of a run: a torch ``Dataset`` of ``(normalised float32 [3, S, S], label)``.
+
+    Raises:
+        RunError: there is no run, or its synthesis has not finished, or a file is damaged.
+    """
+    directory = RunDirectory(Path(run))
+    directory.config()
+    return load_distilled(directory)
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    students: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    protocols: Sequence[str] | None = None,
+    quiet: bool = True,
+) -> list[Row]:
+    """Score a run's distilled set beside random real images, with other students, seeds or protocols than before.
+
+    What is scored already is not done again. Returns one row for each method, protocol and student.
+
+    Raises:
+        WmddError: there is no such run, or a network or protocol is unknown.
+    """
+    wanted = {"students": students, "seeds": seeds, "protocols": protocols}
+    changes = {f"evaluation.{name}": list(values) for name, values in wanted.items() if values is not None}
+    with Reporter(quiet=quiet) as reporter:
+        RunDirectory(Path(run)).config()
+        work = begin(Path(run), nested(changes), reporter)
+        run_stages(work, ("relabel", "evaluation"))
+    return summarize(read_json(work.run.path / "results.json"))
+
+
+def begin(path: Path, changes: Mapping[str, Any], reporter: Reporter, redo: str | None = None) -> Workspace:
+    """Open the run at ``path`` with ``changes`` (nested values) over its settings, or over the defaults if it is new."""
+    run = RunDirectory(path)
+    base = to_values(run.config()) if run.exists else {}
+    return open_run(run, parse(merge(base, changes)), reporter, redo)
+
+
+def complete(work: Workspace, shard: Shard | None = None) -> None:
+    """All stages and the page."""
+    run_stages(work, STAGES, shard)
+    write_report(work.run.path)

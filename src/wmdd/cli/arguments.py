@@ -1,0 +1,99 @@
+"""Arguments: essentials first, then every setting as ``--section.name``, from the same dataclasses as the YAML."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from wmdd.config.load import Setting, Values, merge, nested, presets, read_preset, read_yaml, settings
+from wmdd.core.errors import SettingsError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence, and which takes no abbreviations."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"{self.prog}: {message} (see `{self.prog} --help`).\n")
+        sys.exit(2)
+
+
+def add_run(parser: Parser, *, optional: bool = False) -> None:
+    """The positional RUN."""
+    if optional:
+        parser.add_argument(
+            "run", nargs="?", type=Path, metavar="RUN", help="folder of the run (default runs/<name of the data>)"
+        )
+    else:
+        parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+
+
+def add_settings(parser: Parser, *, sections: Iterable[str], shard: bool = True) -> None:
+    """Every setting of ``sections`` ('' are the top-level ones): those with a short flag first, then the others."""
+    chosen = [setting for setting in settings() if _section(setting) in set(sections)]
+    essentials = parser.add_argument_group("essentials")
+    for setting in sorted((s for s in chosen if s.flag), key=_reading_order):
+        _add(essentials, f"--{setting.flag}", setting)
+    essentials.add_argument("--preset", choices=presets(), help="a shipped set of settings")
+    essentials.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings; flags win over it")
+    if shard:
+        essentials.add_argument("--shard", metavar="I/N", default="0/1", help="do only the I-th of N shares of the units")
+    essentials.add_argument("--redo", metavar="STAGE", help="discard a finished stage and all after it, then go on")
+    essentials.add_argument("-q", "--quiet", action="store_true", help="no progress, only results and errors")
+    for section in dict.fromkeys(_section(setting) for setting in chosen if not setting.flag):
+        group = parser.add_argument_group(f"{section} settings")
+        for setting in chosen:
+            if _section(setting) == section and not setting.flag:
+                _add(group, f"--{setting.name}", setting)
+
+
+_FIRST = ("data", "ipc", "image-size", "arch", "teacher-epochs", "solver", "steps", "students", "seeds", "protocols")
+
+
+def _reading_order(setting: Setting) -> int:
+    return _FIRST.index(setting.flag) if setting.flag in _FIRST else len(_FIRST)
+
+
+def _section(setting: Setting) -> str:
+    return setting.name.partition(".")[0] if "." in setting.name else ""
+
+
+def _add(group: argparse._ArgumentGroup, flag: str, setting: Setting) -> None:
+    default = ",".join(map(str, setting.default)) if setting.many else str(setting.default)
+    kind = setting.name.rpartition(".")[2].upper() + (",..." if setting.many else "")
+    text = f"{setting.help} (default {default})".replace("%", "%%")
+    group.add_argument(flag, dest=setting.name, metavar=kind, default=argparse.SUPPRESS, help=text)
+
+
+def given_settings(arguments: argparse.Namespace) -> Values:
+    """The nested values that preset, file and flags give, the later winning over the earlier.
+
+    Raises:
+        SettingsError: the preset or the file cannot be used.
+    """
+    values = read_preset(arguments.preset) if arguments.preset else {}
+    if arguments.config is not None:
+        values = merge(values, read_yaml(arguments.config))
+    known = {setting.name: setting for setting in settings()}
+    flags = {name: _value(known[name], text) for name, text in vars(arguments).items() if name in known}
+    return merge(values, nested(flags))
+
+
+def _value(setting: Setting, text: str) -> Any:
+    """A flag's text as YAML would read it, lists by commas; texts stay texts where the setting is one."""
+    if setting.many:
+        return [_scalar(part.strip()) for part in text.split(",")]
+    return text if isinstance(setting.default, str) and setting.default != "auto" else _scalar(text)
+
+
+def _scalar(text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{text!r} cannot be read as a value.") from error
+    return value if isinstance(value, int | float | bool | str) or value is None else text

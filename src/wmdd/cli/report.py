@@ -1,0 +1,17 @@
+"""``wmdd report``."""
+
+import argparse
+
+from wmdd.cli.arguments import Parser, add_run
+
+
+def add_arguments(parser: Parser, verb: str) -> None:
+    """Only the run."""
+    add_run(parser)
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Write the page of what there is."""
+    from wmdd.report import write_report
+
+    print(f"page: {write_report(arguments.run)}")

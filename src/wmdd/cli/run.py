@@ -1,0 +1,43 @@
+"""``wmdd run``."""
+
+import argparse
+from pathlib import Path
+
+from wmdd.cli.arguments import Parser, add_run, add_settings, given_settings
+
+_EPILOG = """\
+examples:
+  wmdd run                                        the embedded digits into runs/digits
+  wmdd run runs/birds --data ~/birds --ipc 10
+  wmdd run runs/paper --data ~/imagenette --preset wmdd-paper
+"""
+
+
+def add_arguments(parser: Parser, verb: str) -> None:
+    """All settings."""
+    parser.usage = "wmdd run [RUN] [--data FOLDER] [--ipc N] [settings]"
+    parser.epilog = _EPILOG
+    add_run(parser, optional=True)
+    add_settings(parser, sections=("", "data", "teacher", "barycenters", "synthesis", "evaluation", "runtime"))
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Do all stages, print the scores and where the page is."""
+    values = given_settings(arguments)
+    path = arguments.run or _default_folder(str(values.get("data", {}).get("source", "digits")))
+
+    from wmdd.api import begin, complete
+    from wmdd.cli.scores import print_scores
+    from wmdd.pipeline.units import Shard
+    from wmdd.runtime.progress import Reporter
+
+    shard = Shard.parse(arguments.shard)
+    with Reporter(quiet=arguments.quiet) as reporter:
+        work = begin(path, values, reporter, arguments.redo)
+        complete(work, shard)
+    print_scores(work.run)
+    print(f"page: {path / 'report' / 'index.html'}")
+
+
+def _default_folder(source: str) -> Path:
+    return Path("runs") / (Path(source).expanduser().resolve().name or "data")

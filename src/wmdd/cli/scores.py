@@ -1,0 +1,48 @@
+"""Tables on standard output."""
+
+from wmdd.pipeline.artifacts import load_barycenters, teacher_facts
+from wmdd.pipeline.results import Row, summarize
+from wmdd.pipeline.run_directory import RunDirectory
+from wmdd.runtime.progress import print_table
+from wmdd.storage.json import read_json
+
+
+def print_scores(run: RunDirectory) -> None:
+    """Every score beside its baselines."""
+    results = read_json(run.path / "results.json")
+    if not results["scores"]:
+        return print_teacher(run)
+    columns = ["images", "IPC", "protocol", "student", "seeds", "top-1 %", "top-5 %"]
+    rows = [_line(row) for row in summarize(results)]
+    teacher = results["teacher"]
+    rows.append(["whole real set (teacher)", "", "", teacher["arch"], "1", _number(teacher["top1"]), _number(teacher["top5"])])
+    rows.append(["chance", "", "", "", "", _number(results["chance"]), ""])
+    print_table("Accuracy on the real validation images", columns, rows)
+
+
+def _line(row: Row) -> list[str]:
+    cells = [row.method, str(row.ipc), row.protocol, row.student, str(row.seeds)]
+    return [*cells, _number(row.top1, row.top1_std), _number(row.top5, row.top5_std)]
+
+
+def _number(value: float, spread: float | None = None) -> str:
+    return f"{value:.1f}" if spread is None else f"{value:.1f} ± {spread:.1f}"
+
+
+def print_teacher(run: RunDirectory) -> None:
+    """How good the teacher is."""
+    facts = teacher_facts(run)
+    print(f"teacher {facts['arch']} ({facts['stem_is']}): top-1 {facts['top1']:.1f} %, chance {facts['chance']:.1f} %")
+
+
+def print_barycenters(run: RunDirectory) -> None:
+    """Cost and convergence of each class's barycenter."""
+    names = teacher_facts(run)["class_names"]
+    found = load_barycenters(run, range(len(names)))
+    rows = [
+        [name, f"{cost:.4g}", str(iterations), "yes" if converged else "no"]
+        for name, cost, iterations, converged in zip(
+            names, found.cost.tolist(), found.iterations.tolist(), found.converged.tolist(), strict=True
+        )
+    ]
+    print_table(repr(found), ["class", "W2^2", "iterations", "converged"], rows)

@@ -1,0 +1,48 @@
+"""The verbs of single stages."""
+
+import argparse
+
+from wmdd.cli.arguments import Parser, add_run, add_settings, given_settings
+
+_STAGES = {"synthesize": "synthesis", "evaluate": "evaluation"}
+_SECTIONS = {
+    "teacher": ("", "data", "teacher", "runtime"),
+    "statistics": ("runtime",),
+    "barycenters": ("", "barycenters", "runtime"),
+    "synthesize": ("synthesis", "runtime"),
+    "relabel": ("evaluation", "runtime"),
+    "evaluate": ("evaluation", "runtime"),
+}
+
+
+def add_arguments(parser: Parser, verb: str) -> None:
+    """The settings that the stage depends on."""
+    parser.usage = f"wmdd {verb} RUN [settings]"
+    add_run(parser)
+    add_settings(parser, sections=_SECTIONS[verb])
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Do one stage; evaluation makes the labels it needs first."""
+    values = given_settings(arguments)
+
+    from wmdd.api import begin
+    from wmdd.cli.scores import print_barycenters, print_scores, print_teacher
+    from wmdd.pipeline.run_directory import RunDirectory
+    from wmdd.pipeline.runner import run_stages
+    from wmdd.pipeline.units import Shard
+    from wmdd.runtime.progress import Reporter
+
+    stage = _STAGES.get(arguments.verb, arguments.verb)
+    if stage != "teacher":
+        RunDirectory(arguments.run).config()  # only the first stage may begin a run
+    shard = Shard.parse(arguments.shard)
+    with Reporter(quiet=arguments.quiet) as reporter:
+        work = begin(arguments.run, values, reporter, arguments.redo)
+        run_stages(work, ("relabel", "evaluation") if stage == "evaluation" else (stage,), shard)
+    if stage == "teacher":
+        print_teacher(work.run)
+    elif stage == "barycenters":
+        print_barycenters(work.run)
+    elif stage == "evaluation":
+        print_scores(work.run)

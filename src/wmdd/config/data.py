@@ -1,0 +1,25 @@
+"""Where the real images come from and how they are cut to size."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Interval
+
+from wmdd.config.settings import Auto, Natural, setting
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Settings of the real data."""
+
+    source: str = setting("digits", "'digits' (embedded) or an image folder: train/CLASS/*, or CLASS/*", flag="data")
+    image_size: Auto | Annotated[int, Ge(8)] = setting(
+        "auto", "side in pixels; auto: 32 for digits, else what the images have, at most 224", flag="image-size"
+    )
+    validation: Annotated[float, Interval(gt=0, lt=1)] = setting(
+        0.2, "share of each class held out to score on, where the folder has no val/ or test/"
+    )
+    split_seed: Natural = setting(0, "seed of that split")
+    flip: Auto | bool = setting("auto", "whether a mirrored image keeps its class; auto: no for digits, else yes")
+    memory_gb: Annotated[float, Ge(0)] = setting(4.0, "larger sets are streamed from disk instead of held as uint8")
+    workers: Natural = setting(2, "threads or processes that decode images")

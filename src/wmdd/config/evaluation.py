@@ -1,0 +1,30 @@
+"""Which students are trained on the distilled set, under which protocols."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wmdd.config.protocols import PROTOCOLS
+from wmdd.config.settings import Count, Natural, setting
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Settings of relabelling and evaluation."""
+
+    protocols: tuple[str, ...] = setting(("wmdd",), f"of {', '.join(PROTOCOLS)}", flag="protocols")
+    students: tuple[str, ...] = setting(("auto",), "networks to train; auto: the teacher's", flag="students")
+    seeds: tuple[Natural, ...] = setting((0, 1, 2), "one student and one random-real draw for each", flag="seeds")
+    epochs: Count | None = setting(None, "another number of epochs than the protocol's; the score's name then says so")
+    labels: Literal["stored", "online"] = setting(
+        "stored", "keep the soft labels of every view (fp16), or ask the teacher again each time"
+    )
+    batch_size: Count = setting(256, "images per forward pass when labelling and scoring")
+
+    def __post_init__(self) -> None:
+        for name in self.protocols:
+            if name not in PROTOCOLS:
+                raise ValueError(f"{name!r} is not a protocol: use {', '.join(PROTOCOLS)}")
+        for what in ("protocols", "students", "seeds"):
+            values = getattr(self, what)
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"evaluation.{what} needs at least one entry and no entry twice")

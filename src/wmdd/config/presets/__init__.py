@@ -1,0 +1,1 @@
+"""Shipped settings files, each validated by a test."""

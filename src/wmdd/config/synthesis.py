@@ -1,0 +1,27 @@
+"""How images are optimised towards the atoms (Algorithm 2)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Interval
+
+from wmdd.config.settings import Auto, Count, Fraction, Natural, NonNegative, Positive, setting
+
+
+@dataclass(frozen=True)
+class SynthesisConfig:
+    """Settings of synthesis. Every loss term is per class: L_k = L_feature + statistics * L_BN + cross_entropy * L_CE."""
+
+    init: Literal["real", "noise"] = setting("real", "start from the real images nearest to the atoms, or from noise")
+    steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
+    lr: Positive = setting(0.1, "peak learning rate, in units of the normalised pixels; cosine decay")
+    feature_loss: Literal["squared", "norm"] = setting("norm", "distance to the atoms: its square, or the plain norm")
+    statistics: NonNegative = setting(1.0, "lambda: weight of the per-class statistics loss")
+    statistics_loss: Literal["squared", "norm"] = setting("norm", "distance of the statistics: square, or plain norm")
+    weighted: bool = setting(False, "weight the synthetic images' statistics by their atoms' weights")
+    cross_entropy: NonNegative = setting(0.0, "weight of the teacher's cross-entropy")
+    min_crop: Fraction = setting(0.5, "smallest area of the random resized crop of each step")
+    crop_per_image: bool = setting(True, "an own crop for each image, instead of one for a class")
+    jitter: Annotated[float, Interval(ge=0, le=1)] = setting(0.0, "largest random roll, as a share of the side")
+    batch_size: Count = setting(100, "most images in one forward pass; larger groups are accumulated exactly")
+    group_size: Auto | Count = setting("auto", "classes in one unit of work; auto: as many as fill a batch")

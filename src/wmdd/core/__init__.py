@@ -1,0 +1,1 @@
+"""Central types, errors and hashing: what every other layer speaks, and knows no other layer."""

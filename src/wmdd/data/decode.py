@@ -1,0 +1,87 @@
+"""One image file to RGB pixels, and to a square of the wanted size."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from wmdd.core.errors import DataError
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+_BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
+_warning_filters = Lock()
+
+
+def read_image(path: Path) -> Image.Image:
+    """The image in mode RGB, turned upright by its EXIF tag; transparent pixels lie on white, 16-bit greys are scaled.
+
+    Raises ``DataError`` naming the file if it is missing, empty, damaged, too large or of another format.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check that it exists and may be read") from error
+    if not data:
+        raise DataError(f"{path} is empty (0 bytes): replace or remove it")
+    return _to_rgb(_decode(data, path))
+
+
+def to_square(image: Image.Image, size: int) -> Tensor:
+    """The centre square of an RGB image at side S = ``size``, bicubic with antialiasing: uint8 ``[3, S, S]``."""
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    # Resizing the box, not the whole image, keeps a very long strip from being blown up before it is cropped.
+    square = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+
+
+def _decode(data: bytes, path: Path) -> Image.Image:
+    try:
+        with _pillow_warnings():
+            image = Image.open(BytesIO(data), formats=_FORMATS)
+        image.load()
+    except _BOMBS as error:
+        raise DataError(
+            f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels: store it at a smaller size"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{path} is not a readable PNG, JPEG, WebP or BMP image: replace it, convert it or remove it"
+        ) from error
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over.
+        raise DataError(f"{path} is damaged ({error}): replace or remove it") from error
+    _turn_upright(image)
+    return image
+
+
+def _turn_upright(image: Image.Image) -> None:
+    # A damaged EXIF block says nothing about rotation; the pixels are fine.
+    with suppress(Exception), _pillow_warnings():
+        ImageOps.exif_transpose(image, in_place=True)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey: Pillow itself would clip at 255 instead of scaling.
+        wide = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+@contextmanager
+def _pillow_warnings() -> Iterator[None]:
+    """Too many pixels are an error, broken metadata is no news; locked, as the filters belong to all threads."""
+    with _warning_filters, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+        yield

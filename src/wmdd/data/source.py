@@ -1,0 +1,45 @@
+"""What a source of labelled images is, wherever it keeps them."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+from PIL import Image
+from torch import Tensor
+
+from wmdd.core.hashing import digest
+
+
+@dataclass(frozen=True, eq=False)
+class Split(ABC):
+    """N labelled images: ``labels`` int64 ``[N]``, ``names`` (paths below the source's root, with ``/``).
+
+    ``stamps`` has one value per image that changes when its content does: its bytes on disk, or a content hash.
+    """
+
+    labels: Tensor
+    names: tuple[str, ...]
+    stamps: tuple[int | str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @abstractmethod
+    def read(self, i: int) -> Image.Image:
+        """The i-th image, upright and in mode RGB. Raises ``DataError`` if it cannot be read."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSource:
+    """A data set of ``len(class_names)`` classes in two splits."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    validation: Split
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over classes, names, labels and stamps: equal for equal data, wherever it lies."""
+        splits = [[split.names, split.labels.tolist(), split.stamps] for split in (self.train, self.validation)]
+        return digest([self.class_names, *splits])

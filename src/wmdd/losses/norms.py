@@ -1,0 +1,13 @@
+"""The Euclidean norm of rows, squared or plain."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+def squared_or_norm(difference: Tensor, kind: Literal["squared", "norm"]) -> Tensor:
+    """``||row||^2`` or ``||row||`` of ``difference [G, n]``; the norm's gradient at 0 is 0."""
+    if kind == "squared":
+        return difference.square().sum(dim=1)
+    return torch.linalg.vector_norm(difference, dim=1)

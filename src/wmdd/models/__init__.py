@@ -1,0 +1,16 @@
+"""Networks: timm's by name and the field's ConvNet, stems for small images, and what is observed inside them."""
+
+from wmdd.models.checkpoint import load_weights
+from wmdd.models.registry import build_network, default_arch, resolve_stem
+from wmdd.models.taps import image_moments, norm_layers
+from wmdd.models.teacher import Teacher
+
+__all__ = [
+    "Teacher",
+    "build_network",
+    "default_arch",
+    "image_moments",
+    "load_weights",
+    "norm_layers",
+    "resolve_stem",
+]

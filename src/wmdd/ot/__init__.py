@@ -1,0 +1,31 @@
+"""Optimal transport: tensors in, tensors out; no settings, no files.
+
+``solve(BarycenterProblem(points, m), "exact")`` summarises one class by m weighted atoms. Costs (:func:`squared_distances`),
+exact plans with their certificates (:func:`exact_plan`) and the solvers (:data:`SOLVERS`) stand on their own.
+"""
+
+from wmdd.ot.balanced import solve_uniform
+from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem
+from wmdd.ot.costs import squared_distances
+from wmdd.ot.plans import Duals, TransportPlan, exact_plan
+from wmdd.ot.published import solve_paper
+from wmdd.ot.quantization import solve_exact
+from wmdd.ot.simplex import project_simplex
+from wmdd.ot.solvers import SOLVERS, Method, Solver, solve
+
+__all__ = [
+    "SOLVERS",
+    "BarycenterOutput",
+    "BarycenterProblem",
+    "Duals",
+    "Method",
+    "Solver",
+    "TransportPlan",
+    "exact_plan",
+    "project_simplex",
+    "solve",
+    "solve_exact",
+    "solve_paper",
+    "solve_uniform",
+    "squared_distances",
+]

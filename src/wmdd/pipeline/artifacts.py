@@ -1,0 +1,200 @@
+"""What stages leave on disk, read back as the central types; every file is checked against its recorded hash."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wmdd.core.errors import RunError
+from wmdd.core.types import Barycenters, ClassStatistics, DistilledDataset, Moments, Preprocessing, SoftLabels
+from wmdd.models import Teacher, build_network, load_weights
+from wmdd.pipeline.run_directory import RunDirectory
+from wmdd.storage.images import read_png
+from wmdd.storage.json import read_json
+from wmdd.storage.tensors import read_tensors, write_tensors
+
+# --- teacher ----------------------------------------------------------------------------------------------------------
+
+
+def teacher_facts(run: RunDirectory) -> dict[str, Any]:
+    """Architecture, stem, preprocessing, class names and accuracy of the run's teacher."""
+    (record,) = run.outputs("teacher")
+    return dict(read_json(run.file(record, ".json")))
+
+
+def load_teacher(run: RunDirectory) -> Teacher:
+    """The run's teacher, on the CPU.
+
+    Raises:
+        RunError: there is none, it is damaged, or it knows no more than chance.
+    """
+    (record,) = run.outputs("teacher")
+    facts = teacher_facts(run)
+    if facts["top1"] <= facts["useless_below"]:
+        raise RunError(
+            f"the teacher's top-1 is {facts['top1']:.1f} %, near chance ({facts['chance']:.1f} %), so nothing can be "
+            f"distilled from it: train it longer or otherwise (--teacher-epochs, --teacher.lr, --arch) with --redo teacher."
+        )
+    size = facts["image_size"]
+    network = build_network(facts["arch"], len(facts["class_names"]), size, facts["stem"])
+    weights = run.file(record, ".safetensors")
+    load_weights(network, weights, facts["arch"])
+    return Teacher(
+        network,
+        arch=facts["arch"],
+        stem=facts["stem"],
+        preprocessing=Preprocessing(size, tuple(facts["mean"]), tuple(facts["std"])),
+        class_names=tuple(facts["class_names"]),
+        sha256=next(sha for name, sha in record.files.items() if name.endswith(".safetensors")),
+    )
+
+
+# --- statistics -------------------------------------------------------------------------------------------------------
+
+
+def write_statistics(path: Path, statistics: ClassStatistics) -> None:
+    """Keep the statistics of a group of classes in one file."""
+    tensors = {
+        "classes": torch.tensor(statistics.classes),
+        "offsets": statistics.offsets,
+        "index": statistics.index,
+        "features": statistics.features,
+    }
+    for name, (mean, var) in statistics.moments.items():
+        tensors |= {f"mean/{name}": mean, f"var/{name}": var}
+    write_tensors(path, tensors)
+
+
+def load_statistics(run: RunDirectory, classes: Sequence[int]) -> ClassStatistics:
+    """The statistics of ``classes``, in that order."""
+    parts = [_read_statistics(run.file(record, ".safetensors")) for record in run.outputs("statistics", classes)]
+    home = {k: part for part in parts for k in part.classes}
+    row = {k: part.classes.index(k) for part in parts for k in part.classes}
+    counts = torch.tensor([len(home[k].features_of(k)) for k in classes])
+    moments = {
+        layer: Moments(*(torch.stack([getattr(home[k].moments[layer], what)[row[k]] for k in classes]) for what in ("mean", "var")))
+        for layer in parts[0].moments
+    }
+    return ClassStatistics(
+        classes=tuple(classes),
+        moments=moments,
+        features=torch.cat([home[k].features_of(k) for k in classes]),
+        offsets=torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]),
+        index=torch.cat([home[k].index_of(k) for k in classes]),
+    )
+
+
+def _read_statistics(path: Path) -> ClassStatistics:
+    tensors, _ = read_tensors(path)
+    layers = [name.removeprefix("mean/") for name in tensors if name.startswith("mean/")]
+    return ClassStatistics(
+        classes=tuple(tensors["classes"].tolist()),
+        moments={name: Moments(tensors[f"mean/{name}"], tensors[f"var/{name}"]) for name in layers},
+        features=tensors["features"],
+        offsets=tensors["offsets"],
+        index=tensors["index"],
+    )
+
+
+# --- barycenters ------------------------------------------------------------------------------------------------------
+
+
+def write_barycenters(path: Path, found: Barycenters) -> None:
+    """Keep the barycenters of a group of classes in one file; histories are padded with NaN."""
+    history = torch.full((len(found.history), max(map(len, found.history))), float("nan"), dtype=torch.float64)
+    for row, costs in zip(history, found.history, strict=True):
+        row[: len(costs)] = torch.tensor(costs, dtype=torch.float64)
+    tensors = {
+        "atoms": found.atoms,
+        "weights": found.weights,
+        "cost": found.cost,
+        "iterations": found.iterations,
+        "converged": found.converged,
+        "history": history,
+    }
+    write_tensors(path, tensors, {"method": found.method, "seed": str(found.seed)})
+
+
+def load_barycenters(run: RunDirectory, classes: Sequence[int]) -> Barycenters:
+    """The barycenters of ``classes``, in that order."""
+    rows: dict[int, tuple[dict[str, Tensor], int, dict[str, str]]] = {}
+    for record in run.outputs("barycenters", classes):
+        tensors, metadata = read_tensors(run.file(record, ".safetensors"))
+        rows |= {k: (tensors, g, metadata) for g, k in enumerate(record.covers["classes"])}
+
+    def stack(name: str) -> Tensor:
+        return torch.stack([rows[k][0][name][rows[k][1]] for k in classes])
+
+    histories = [rows[k][0]["history"][rows[k][1]] for k in classes]
+    metadata = rows[classes[0]][2]
+    return Barycenters(
+        atoms=stack("atoms"),
+        weights=stack("weights"),
+        cost=stack("cost"),
+        iterations=stack("iterations"),
+        converged=stack("converged"),
+        history=tuple(tuple(row[~row.isnan()].tolist()) for row in histories),
+        method=metadata["method"],
+        seed=int(metadata["seed"]),
+    )
+
+
+# --- distilled images -------------------------------------------------------------------------------------------------
+
+
+def load_distilled(run: RunDirectory) -> DistilledDataset:
+    """The distilled set.
+
+    Raises:
+        RunError: synthesis has not finished.
+    """
+    facts = teacher_facts(run)
+    records = sorted(run.outputs("synthesis"), key=lambda record: record.covers["classes"])
+    classes = [k for record in records for k in record.covers["classes"]]
+    names = tuple(facts["class_names"])
+    if classes != list(range(len(names))):
+        missing = sorted(set(range(len(names))) - set(classes))
+        raise RunError(f"{run.path} has no images of class {names[missing[0]]!r} yet: run `wmdd run {run.path}` first.")
+    ipc = run.config().ipc
+    images = [
+        read_png(run.path / name)
+        for record in records
+        for k in record.covers["classes"]
+        for name in image_names(record.name, k, ipc)
+    ]
+    return DistilledDataset(
+        images=torch.stack(images),
+        labels=torch.arange(len(names)).repeat_interleave(ipc),
+        weights=load_barycenters(run, range(len(names))).weights.flatten().float(),
+        class_names=names,
+        preprocessing=Preprocessing(facts["image_size"], tuple(facts["mean"]), tuple(facts["std"])),
+        provenance={"run": str(run.path), "teacher": facts["sha256"], "data": run.data().get("fingerprint", "")},
+    )
+
+
+def image_names(unit: str, k: int, ipc: int) -> list[str]:
+    """Paths within the run of class ``k``'s images."""
+    return [f"artifacts/synthesis/{unit}/class-{k:04d}/{j:03d}.png" for j in range(ipc)]
+
+
+# --- soft labels ------------------------------------------------------------------------------------------------------
+
+_LABEL_FIELDS = ("logits", "box", "flip", "partner", "mix_box")
+
+
+def write_soft_labels(path: Path, labels: SoftLabels) -> None:
+    """Keep the soft labels of some epochs in one file."""
+    tensors = {name: getattr(labels, name) for name in _LABEL_FIELDS}
+    write_tensors(path, {name: tensor for name, tensor in tensors.items() if tensor is not None})
+
+
+def load_soft_labels(run: RunDirectory, protocol: str, images: str) -> SoftLabels:
+    """The soft labels of all epochs of a protocol, for the set called ``images`` (``wmdd`` or ``random-real-SEED``)."""
+    found = [r for r in run.outputs("relabel") if r.covers["protocol"] == protocol and r.covers["images"] == images]
+    found.sort(key=lambda record: record.covers["epochs"][0])
+    if not found:
+        raise RunError(f"{run.path} has no soft labels of {images} for {protocol}: run `wmdd relabel {run.path}` first.")
+    parts = [read_tensors(run.file(record, ".safetensors"))[0] for record in found]
+    return SoftLabels(**{name: torch.cat([part[name] for part in parts]) for name in _LABEL_FIELDS if name in parts[0]})

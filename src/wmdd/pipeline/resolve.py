@@ -1,0 +1,63 @@
+"""Every "auto" becomes a value, here and nowhere else, before anything is computed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from wmdd.config import RunConfig
+from wmdd.core.errors import SettingsError
+from wmdd.data import ImageSource, flips, natural_size
+from wmdd.models import default_arch, resolve_stem
+from wmdd.runtime.device import default_device, default_precision, default_threads
+
+
+def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
+    """``config`` with every "auto" resolved for these images and this machine, and paths made absolute.
+
+    Raises:
+        SettingsError: there are not enough images for the wanted IPC, or the class count does not allow the group size.
+    """
+    data = replace(
+        config.data,
+        source=config.data.source if config.data.source == "digits" else str(Path(config.data.source).resolve()),
+        image_size=natural_size(source) if config.data.image_size == "auto" else config.data.image_size,
+        flip=flips(source) if config.data.flip == "auto" else config.data.flip,
+    )
+    size = data.image_size
+    assert isinstance(size, int)
+    teacher = replace(
+        config.teacher,
+        arch=default_arch(size) if config.teacher.arch == "auto" else config.teacher.arch,
+        stem=resolve_stem(size) if config.teacher.stem == "auto" else config.teacher.stem,
+        checkpoint=config.teacher.checkpoint and str(Path(config.teacher.checkpoint).resolve()),
+    )
+    device = default_device() if config.runtime.device == "auto" else config.runtime.device
+    runtime = replace(
+        config.runtime,
+        device=device,
+        precision=default_precision(device) if config.runtime.precision == "auto" else config.runtime.precision,
+        threads=default_threads() if config.runtime.threads == "auto" else config.runtime.threads,
+    )
+    students = tuple(dict.fromkeys(teacher.arch if name == "auto" else name for name in config.evaluation.students))
+    group = config.synthesis.group_size
+    if group == "auto":
+        group = max(1, min(len(source.class_names), config.synthesis.batch_size // config.ipc))
+    resolved = replace(
+        config,
+        data=data,
+        teacher=teacher,
+        runtime=runtime,
+        evaluation=replace(config.evaluation, students=students),
+        synthesis=replace(config.synthesis, group_size=group),
+    )
+    _check(resolved, source)
+    return resolved
+
+
+def _check(config: RunConfig, source: ImageSource) -> None:
+    counts = source.train.labels.bincount(minlength=len(source.class_names))
+    smallest = int(counts.argmin())
+    if config.ipc > int(counts[smallest]):
+        raise SettingsError(
+            f"ipc is {config.ipc}, but class {source.class_names[smallest]!r} has only {int(counts[smallest])} "
+            f"training images: use at most that many."
+        )

@@ -1,0 +1,87 @@
+"""``results.json``: every score beside its baselines."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from wmdd.pipeline.run_directory import STAGES, RunDirectory
+from wmdd.storage.json import read_json, write_json
+
+
+def write_results(run: RunDirectory) -> None:
+    """Gather the scores of all finished units into ``results.json``."""
+    records = {stage: run.records(stage) for stage in STAGES}
+    (teacher,) = records["teacher"].values()
+    facts = read_json(run.file(teacher, ".json"))
+    evaluated = list(records["evaluation"].values())
+    for record in evaluated:
+        run.verify("evaluation", record)
+    newest = evaluated[-1] if evaluated else teacher
+    write_json(
+        run.path / "results.json",
+        {
+            "teacher": {name: facts[name] for name in ("arch", "stem_is", "top1", "top5")},
+            "chance": facts["chance"],
+            "scores": [_score(run, record.files, run.config().ipc) for record in evaluated],
+            "stages": {
+                stage: {
+                    "seconds": round(sum(record.seconds for record in done.values()), 3),
+                    "peak_mb": max(record.peak_mb for record in done.values()),
+                }
+                for stage, done in records.items()
+                if done
+            },
+            "bytes": {
+                "images": _bytes(run, [f for r in records["synthesis"].values() for f in r.files if f.endswith(".png")]),
+                "labels": _bytes(
+                    run, [f for r in records["relabel"].values() if r.covers["images"] == "wmdd" for f in r.files]
+                ),
+            },
+            "versions": newest.versions,
+            "machine": newest.machine,
+        },
+    )
+
+
+def _score(run: RunDirectory, files: Sequence[str] | dict[str, str], ipc: int) -> dict[str, Any]:
+    (name,) = files
+    found = read_json(run.path / name)
+    return {
+        "method": found["method"],
+        "ipc": ipc,
+        **{key: found[key] for key in ("protocol", "student", "seed", "top1", "top5", "per_class")},
+    }
+
+
+def _bytes(run: RunDirectory, names: Sequence[str]) -> int:
+    return sum((run.path / name).stat().st_size for name in names)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the score table: mean and standard deviation over seeds, in percent."""
+
+    method: str
+    ipc: int
+    protocol: str
+    student: str
+    seeds: int
+    top1: float
+    top1_std: float | None
+    top5: float
+    top5_std: float | None
+
+
+def summarize(results: dict[str, Any]) -> list[Row]:
+    """The scores of ``results.json``, one row for each method, protocol and student; no spread from a single seed."""
+    groups: dict[tuple[str, int, str, str], list[dict[str, Any]]] = defaultdict(list)
+    for score in results["scores"]:
+        groups[score["protocol"], score["ipc"], score["student"], score["method"]].append(score)
+    rows = []
+    for (protocol, ipc, student, method), scores in sorted(groups.items(), reverse=True):
+        top1, top5 = ([score[name] for score in scores] for name in ("top1", "top5"))
+        spread = [stdev(values) if len(values) > 1 else None for values in (top1, top5)]
+        rows.append(Row(method, ipc, protocol, student, len(scores), mean(top1), spread[0], mean(top5), spread[1]))
+    return rows

@@ -1,0 +1,203 @@
+"""The run directory: what was asked, what was done, with which versions, from which data.
+
+    config.yaml        settings, every "auto" resolved
+    manifest.json      data, and per stage its units: key, files with hashes, seconds, memory, versions, machine
+    metrics.jsonl      losses and accuracies, one line a measurement
+    results.json       scores beside their baselines
+    artifacts/STAGE/   what each stage made; units/NAME.json is written last and makes a unit count as done
+    report/index.html  the page
+"""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wmdd.config import RunConfig
+from wmdd.config.load import parse, read_yaml, to_yaml
+from wmdd.core.errors import RunError
+from wmdd.core.hashing import digest, digest_file
+from wmdd.storage.atomic import TEMPORARY_SUFFIX, write_text
+from wmdd.storage.json import append_line, read_json, write_json
+
+STAGES = ("teacher", "statistics", "barycenters", "synthesis", "relabel", "evaluation")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class UnitRecord:
+    """A finished unit. ``key`` hashes the settings and inputs it was made from; ``files`` maps paths to SHA-256."""
+
+    name: str
+    key: str
+    covers: dict[str, Any]
+    files: dict[str, str]
+    seconds: float
+    peak_mb: float
+    machine: str
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+class RunDirectory:
+    """A run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._verified: set[tuple[str, str]] = set()
+
+    def __repr__(self) -> str:
+        return f"RunDirectory({str(self.path)!r})"
+
+    # --- settings and data -------------------------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run has begun here.
+
+        Raises:
+            RunError: something else is here.
+        """
+        if (self.path / "config.yaml").is_file():
+            return True
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file: name a folder for the run.")
+        try:
+            foreign = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be read: {error.strerror}.") from error
+        foreign = [name for name in foreign if not name.endswith(TEMPORARY_SUFFIX)]
+        if foreign:
+            raise RunError(f"{self.path} holds {foreign[0]!r} but no run: name an empty or a new folder.")
+        return False
+
+    def config(self) -> RunConfig:
+        """The settings of the run.
+
+        Raises:
+            RunError: there is no run here.
+        """
+        if not self.exists:
+            raise RunError(f"there is no run in {self.path}: make one with `wmdd run {self.path} --data ...`.")
+        path = self.path / "config.yaml"
+        return parse(read_yaml(path), str(path))
+
+    def write_config(self, config: RunConfig) -> None:
+        """Store the settings."""
+        write_text(self.path / "config.yaml", to_yaml(config))
+
+    def data(self) -> dict[str, Any]:
+        """Class names, fingerprint and sizes of the split the run was begun with; empty before that."""
+        path = self.path / "manifest.json"
+        return dict(read_json(path)["data"]) if path.is_file() else {}
+
+    def write_manifest(self, data: dict[str, Any]) -> None:
+        """Gather the records of all units into ``manifest.json``."""
+        stages = {stage: self._summary(self.records(stage)) for stage in STAGES}
+        write_json(self.path / "manifest.json", {"format": FORMAT, "data": data, "stages": stages})
+
+    @staticmethod
+    def _summary(records: dict[str, UnitRecord]) -> dict[str, Any]:
+        return {
+            "seconds": round(sum(record.seconds for record in records.values()), 3),
+            "peak_mb": max((record.peak_mb for record in records.values()), default=0.0),
+            "units": {name: asdict(record) for name, record in records.items()},
+        }
+
+    # --- units -------------------------------------------------------------------------------------------------------
+
+    def folder(self, stage: str) -> Path:
+        """Where a stage's artifacts lie."""
+        return self.path / "artifacts" / stage
+
+    def savepoint_path(self, stage: str, unit: str) -> Path:
+        """Where the state of an unfinished unit lies."""
+        return self.folder(stage) / "unfinished" / f"{_file_name(unit)}.safetensors"
+
+    def record(self, stage: str, record: UnitRecord) -> None:
+        """Note a unit as done; its files must be in place."""
+        write_json(self.folder(stage) / "units" / f"{_file_name(record.name)}.json", asdict(record))
+
+    def records(self, stage: str) -> dict[str, UnitRecord]:
+        """The finished units of a stage, by name."""
+        paths = sorted((self.folder(stage) / "units").glob("[!.]*.json"))
+        records = []
+        for path in paths:
+            try:
+                records.append(UnitRecord(**read_json(path)))
+            except (TypeError, RunError) as error:
+                raise RunError(f"{path} is damaged: {self._remake(stage)}.") from error
+        return {record.name: record for record in records}
+
+    def verify(self, stage: str, record: UnitRecord) -> None:
+        """Check that a unit's files are what was recorded.
+
+        Raises:
+            RunError: one is missing or changed.
+        """
+        if (stage, record.name) in self._verified:
+            return
+        for name, expected in record.files.items():
+            path = self._inside(name)
+            if not path.is_file():
+                raise RunError(f"{path} is missing though {stage} made it: {self._remake(stage)}.")
+            if digest_file(path) != expected:
+                raise RunError(f"{path} is damaged (its hash is not the recorded one): {self._remake(stage)}.")
+        self._verified.add((stage, record.name))
+
+    def _remake(self, stage: str) -> str:
+        return f"`wmdd run {self.path} --redo {stage}` makes it again"
+
+    def _inside(self, name: str) -> Path:
+        path = self.path / name
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise RunError(f"{self.path} names a file outside itself ({name!r}): the run cannot be trusted.")
+        return path
+
+    def outputs(self, stage: str, covering: Iterable[int] | None = None) -> list[UnitRecord]:
+        """The verified records of a finished stage, those that cover any of the classes ``covering`` (None: all).
+
+        Raises:
+            RunError: the stage has made nothing yet, or something is damaged.
+        """
+        records = list(self.records(stage).values())
+        if covering is not None:
+            wanted = set(covering)
+            records = [record for record in records if wanted & set(record.covers["classes"])]
+            missing = wanted - {k for record in records for k in record.covers["classes"]}
+        else:
+            missing = set() if records else {0}
+        if missing:
+            raise RunError(f"{self.path} has no finished {stage} yet: run `wmdd run {self.path}` first.")
+        for record in records:
+            self.verify(stage, record)
+        return records
+
+    def file(self, record: UnitRecord, suffix: str) -> Path:
+        """The one file of a unit whose name ends so."""
+        (name,) = [name for name in record.files if name.endswith(suffix)]
+        return self._inside(name)
+
+    def stage_digest(self, stage: str) -> str:
+        """One hash over all that a stage made."""
+        return digest([[name, record.files] for name, record in sorted(self.records(stage).items())])
+
+    def discard(self, stage: str) -> Sequence[str]:
+        """Delete what ``stage`` and all later ones made; returns their names."""
+        gone = STAGES[STAGES.index(stage) :]
+        for name in gone:
+            # The records go first: whatever is left after a kill does not count as done.
+            shutil.rmtree(self.folder(name) / "units", ignore_errors=True)
+            shutil.rmtree(self.folder(name), ignore_errors=True)
+        self._verified.clear()
+        return gone
+
+    # --- metrics -----------------------------------------------------------------------------------------------------
+
+    def log(self, stage: str, unit: str, step: int, values: dict[str, float]) -> None:
+        """Append one measurement to ``metrics.jsonl``."""
+        append_line(self.path / "metrics.jsonl", {"stage": stage, "unit": unit, "step": step, **values})
+
+
+def _file_name(unit: str) -> str:
+    return unit.replace("/", "--")

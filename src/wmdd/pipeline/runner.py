@@ -1,0 +1,177 @@
+"""Doing a run: stages in order, units that are done are skipped, everything is recorded as soon as it is finished."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from wmdd.config import RunConfig
+from wmdd.config.load import dotted
+from wmdd.core.errors import RunError
+from wmdd.core.hashing import digest, digest_file
+from wmdd.data import ImageSource, open_source
+from wmdd.pipeline.resolve import resolve
+from wmdd.pipeline.results import write_results
+from wmdd.pipeline.run_directory import STAGES, RunDirectory, UnitRecord
+from wmdd.pipeline.stage import Stage
+from wmdd.pipeline.stages import ALL_STAGES
+from wmdd.pipeline.units import Shard, Unit
+from wmdd.pipeline.workspace import Workspace, unit_context
+from wmdd.runtime.progress import Reporter
+from wmdd.runtime.usage import machine_name, measured, versions
+
+
+def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str | None = None) -> Workspace:
+    """Begin a run with ``config``, or go on with one whose finished stages were made with the same settings.
+
+    ``redo`` names a stage to discard first, with everything after it.
+
+    Raises:
+        RunError: the folder holds something else, another data set, or stages made with other settings.
+        SettingsError: the settings do not suit the data or the machine.
+    """
+    began = run.exists
+    source = open_source(config.data)
+    config = resolve(config, source)
+    if began:
+        _refuse_other_data(run, source)
+        if redo is None:
+            _refuse_changes(run, run.config(), config)
+        else:
+            _refuse_changes(run, run.config(), config, before=redo)
+            reporter.say(f"discarding {', '.join(run.discard(redo))}")
+    if not began or run.config() != config:
+        run.write_config(config)
+    if not run.data():
+        run.write_manifest(_describe(source))
+    work = Workspace(run, config, reporter)
+    work.__dict__["source"] = source  # already open: fill the cached property
+    return work
+
+
+def _describe(source: ImageSource) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "fingerprint": source.fingerprint,
+        "classes": {name: index for index, name in enumerate(source.class_names)},
+        "train": len(source.train.labels),
+        "validation": len(source.validation.labels),
+    }
+
+
+def _refuse_other_data(run: RunDirectory, source: ImageSource) -> None:
+    known = run.data().get("fingerprint", source.fingerprint)
+    if known != source.fingerprint:
+        raise RunError(
+            f"{run.path} was begun with other images than {source.name} holds now (the fingerprint of the split "
+            f"differs): use a new folder for the run, or bring the first images back."
+        )
+
+
+def _refuse_changes(run: RunDirectory, old: RunConfig, new: RunConfig, before: str | None = None) -> None:
+    """Refuse settings that finished stages (those earlier than ``before``) were not made with."""
+    was, now = dotted(old), dotted(new)
+    changed = [name for name in now if now[name] != was.get(name)]
+    for stage in ALL_STAGES:
+        if stage.name == before:
+            return
+        mine = [name for name in changed if _concerns(stage, name)]
+        if mine and run.records(stage.name):
+            name = mine[0]
+            raise RunError(
+                f"{name} was {was.get(name)!r} when {stage.name} was made in {run.path} and is {now[name]!r} now: "
+                f"use a new folder, or add `--redo {stage.name}` to make it and all that follows again."
+            )
+
+
+def _concerns(stage: Stage, name: str) -> bool:
+    return any(name == setting or name.startswith(f"{setting}.") for setting in stage.settings)
+
+
+def run_stages(work: Workspace, names: Sequence[str] = STAGES, shard: Shard | None = None) -> None:
+    """Do what is missing of the named stages, in order.
+
+    Raises:
+        RunError: an earlier stage is unfinished, or a finished unit is damaged or was made from other inputs.
+    """
+    shard = shard or Shard()
+    for stage in ALL_STAGES:
+        if stage.name in names:
+            for needed in stage.needs:
+                _require_finished(_stage(needed), stage, work)
+            _run_stage(stage, work, shard)
+            work.run.write_manifest(work.run.data())
+            if stage.name in ("teacher", "evaluation"):
+                write_results(work.run)
+
+
+def _stage(name: str) -> Stage:
+    (stage,) = [stage for stage in ALL_STAGES if stage.name == name]
+    return stage
+
+
+def missing_units(stage: Stage, work: Workspace) -> list[Unit]:
+    """The units of ``stage`` that are not done."""
+    done = work.run.records(stage.name)
+    return [unit for unit in stage.units(work) if unit.name not in done]
+
+
+def _require_finished(stage: Stage, wanted_by: Stage, work: Workspace) -> None:
+    if missing := missing_units(stage, work):
+        raise RunError(
+            f"{wanted_by.name} needs {stage.name}, of which {len(missing)} unit(s) are missing in {work.run.path} "
+            f"(first {missing[0].name!r}): run `wmdd {_VERBS[stage.name]} {work.run.path}`, or the other shards, first."
+        )
+
+
+_VERBS = {"synthesis": "synthesize", "evaluation": "evaluate"} | {
+    name: name for name in STAGES if name not in ("synthesis", "evaluation")
+}
+
+
+def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> None:
+    units = stage.units(work)
+    done = work.run.records(stage.name)
+    inputs = {name: work.run.stage_digest(name) for name in stage.needs}
+    fresh = 0
+    for unit in shard.share(units):
+        key = _key(stage, unit, work, inputs)
+        if (record := done.get(unit.name)) is None:
+            _make(stage, unit, work, key, f"{stage.name} {unit.name}" if len(units) > 1 else stage.name)
+            fresh += 1
+            continue
+        if record.key != key:
+            raise RunError(
+                f"{stage.name} {unit.name!r} in {work.run.path} was made from other inputs or settings: "
+                f"add `--redo {stage.name}` to make it again."
+            )
+        work.run.verify(stage.name, record)
+    mine = len(shard.share(units))
+    if units:
+        work.reporter.say(f"{stage.name}: {fresh} of {mine} unit(s) made, {mine - fresh} there already")
+
+
+def _key(stage: Stage, unit: Unit, work: Workspace, inputs: dict[str, str]) -> str:
+    """Hash of all that a unit's result depends on."""
+    settings = {name: value for name, value in dotted(work.config).items() if _concerns(stage, name)}
+    return digest([stage.name, unit.name, unit.covers, settings, inputs, work.source.fingerprint])
+
+
+def _make(stage: Stage, unit: Unit, work: Workspace, key: str, title: str) -> None:
+    threads = work.config.runtime.threads
+    assert isinstance(threads, int), "settings are resolved before work begins"
+    with unit_context(work, stage.name, unit.name, title, key) as context, measured(work.machine.device) as usage:
+        paths = stage.make(unit, work, context)
+    files = {path.relative_to(work.run.path).as_posix(): digest_file(path) for path in paths}
+    work.run.record(
+        stage.name,
+        UnitRecord(
+            name=unit.name,
+            key=key,
+            covers=unit.covers,
+            files=files,
+            seconds=usage.seconds,
+            peak_mb=usage.peak_mb,
+            machine=machine_name(work.machine.device, threads),
+            versions=versions(),
+        ),
+    )
+    context.savepoint.clear()

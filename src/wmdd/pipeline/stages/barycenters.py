@@ -1,0 +1,30 @@
+"""Barycenters, ten classes at a time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wmdd.pipeline.artifacts import load_statistics, write_barycenters
+from wmdd.pipeline.stage import Stage
+from wmdd.pipeline.units import CLASSES_PER_PASS, Unit, class_groups
+from wmdd.pipeline.workspace import UnitContext, Workspace
+from wmdd.stages.barycenters import find_barycenters
+
+
+class BarycentersStage(Stage):
+    """A unit is a group of classes."""
+
+    name = "barycenters"
+    settings = ("barycenters", "ipc", "seed")
+    needs = ("statistics",)
+
+    def units(self, work: Workspace) -> Sequence[Unit]:
+        return list(class_groups(len(work.class_names), CLASSES_PER_PASS))
+
+    def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
+        classes = unit.covers["classes"]
+        statistics = load_statistics(work.run, classes)
+        config = work.config
+        found = find_barycenters(statistics, classes, config.ipc, config.barycenters, config.seed, log=context)
+        path = work.run.folder(self.name) / f"{unit.name}.safetensors"
+        write_barycenters(path, found)
+        return [path]

@@ -1,0 +1,47 @@
+"""The sets of images that are labelled and scored: the distilled one, and as many random real ones."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wmdd.pipeline.artifacts import load_distilled
+from wmdd.pipeline.workspace import Workspace
+from wmdd.runtime.random import stream
+
+DISTILLED = "wmdd"
+RANDOM_REAL = "random-real"
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """``images uint8 [M, 3, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1)."""
+
+    images: Tensor
+    labels: Tensor
+    weights: Tensor
+
+
+def set_names(work: Workspace) -> list[str]:
+    """The distilled set, and one random draw of real images for each seed."""
+    return [DISTILLED, *(f"{RANDOM_REAL}-{seed}" for seed in work.config.evaluation.seeds)]
+
+
+def load_set(name: str, work: Workspace) -> ImageSet:
+    """The set called ``name``."""
+    if name == DISTILLED:
+        distilled = load_distilled(work.run)
+        return ImageSet(distilled.images, distilled.labels, distilled.weights)
+    return random_real(int(name.removeprefix(f"{RANDOM_REAL}-")), work)
+
+
+def random_real(seed: int, work: Workspace) -> ImageSet:
+    """IPC real training images of each class, drawn at random and weighted alike."""
+    ipc, count = work.config.ipc, len(work.class_names)
+    chosen = []
+    for k in range(count):
+        members = (work.train.labels == k).nonzero().squeeze(1)
+        order = torch.randperm(len(members), generator=stream(work.config.seed, RANDOM_REAL, seed, k))
+        chosen.append(members[order[:ipc]])
+    images = work.train.take(torch.cat(chosen)).cpu()
+    return ImageSet(images, torch.arange(count).repeat_interleave(ipc), torch.full((count * ipc,), 1 / ipc))

@@ -1,0 +1,34 @@
+"""One pass over the real data, ten classes at a time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wmdd.pipeline.artifacts import write_statistics
+from wmdd.pipeline.stage import Stage
+from wmdd.pipeline.units import CLASSES_PER_PASS, Unit, class_groups
+from wmdd.pipeline.workspace import UnitContext, Workspace
+from wmdd.stages.statistics import collect_statistics
+
+
+class StatisticsStage(Stage):
+    """A unit is a group of classes."""
+
+    name = "statistics"
+    settings = ("data.image_size",)
+    needs = ("teacher",)
+
+    def units(self, work: Workspace) -> Sequence[Unit]:
+        return list(class_groups(len(work.class_names), CLASSES_PER_PASS))
+
+    def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
+        found = collect_statistics(
+            work.teacher,
+            work.train,
+            unit.covers["classes"],
+            work.machine,
+            work.config.evaluation.batch_size,
+            log=context,
+        )
+        path = work.run.folder(self.name) / f"{unit.name}.safetensors"
+        write_statistics(path, found)
+        return [path]

@@ -1,0 +1,92 @@
+"""The distilled images, a group of classes at a time, a folder and a file of facts for each class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from wmdd.core.types import Barycenters, ClassStatistics
+from wmdd.pipeline.artifacts import image_names, load_barycenters, load_statistics
+from wmdd.pipeline.stage import Stage
+from wmdd.pipeline.units import Unit, class_groups
+from wmdd.pipeline.workspace import UnitContext, Workspace
+from wmdd.stages.nearest import nearest, nearest_distinct
+from wmdd.stages.synthesis import SynthesisProblem, noise, synthesize
+from wmdd.storage.images import write_png
+from wmdd.storage.tensors import write_tensors
+
+
+class SynthesisStage(Stage):
+    """A unit is a group of classes, its membership fixed by ``synthesis.group_size``."""
+
+    name = "synthesis"
+    settings = ("synthesis", "ipc", "seed", "data.flip", "runtime.precision")
+    needs = ("statistics", "barycenters")
+
+    def units(self, work: Workspace) -> Sequence[Unit]:
+        return list(class_groups(len(work.class_names), work.group_size))
+
+    def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
+        classes: list[int] = unit.covers["classes"]
+        statistics, barycenters = load_statistics(work.run, classes), load_barycenters(work.run, classes)
+        preprocessing = work.teacher.preprocessing
+        pixels = synthesize(
+            work.teacher,
+            SynthesisProblem(
+                tuple(classes),
+                barycenters.atoms,
+                barycenters.weights,
+                statistics.moments,
+                torch.stack([_start(work, k, g, statistics, barycenters) for g, k in enumerate(classes)]),
+            ),
+            work.config.synthesis,
+            work.machine,
+            work.config.seed,
+            flip=work.flip,
+            log=context,
+            savepoint=context.savepoint,
+        )
+        images = preprocessing.denormalize(pixels.cpu())
+        return [
+            path
+            for k, mine in zip(classes, images, strict=True)
+            for path in self._write_class(unit, k, mine, statistics, work)
+        ]
+
+    def _write_class(
+        self, unit: Unit, k: int, images: Tensor, statistics: ClassStatistics, work: Workspace
+    ) -> Sequence[Path]:
+        """The images of one class, and what the teacher makes of them beside their nearest real ones."""
+        paths = [work.run.path / name for name in image_names(unit.name, k, len(images))]
+        for path, image in zip(paths, images, strict=True):
+            write_png(path, image)
+        with torch.no_grad(), work.machine.autocast():
+            seen = work.teacher.observe(
+                work.machine.layout(work.teacher.preprocessing.normalize(images.to(work.machine.device), work.machine.dtype))
+            )
+        features = seen.features.float().cpu()
+        row, distance = nearest(features, statistics.features_of(k))
+        real = statistics.index_of(k)[row]
+        facts = work.run.folder(self.name) / unit.name / f"class-{k:04d}.safetensors"
+        write_tensors(
+            facts,
+            {
+                "features": features,
+                "logits": seen.logits.float(),
+                "nearest_index": real,
+                "nearest_distance": distance,
+                "nearest_images": work.train.take(real),
+            },
+        )
+        return [*paths, facts]
+
+
+def _start(work: Workspace, k: int, g: int, statistics: ClassStatistics, barycenters: Barycenters) -> Tensor:
+    """Class ``k``'s first images, normalised ``[m, 3, S, S]``: noise, or the real images nearest to the atoms."""
+    config = work.config
+    if config.synthesis.init == "noise":
+        return noise(k, config.ipc, work.image_size, config.seed).to(work.machine.dtype)
+    rows = nearest_distinct(barycenters.atoms[g], statistics.features_of(k))
+    chosen = work.train.take(statistics.index_of(k)[rows])
+    return work.teacher.preprocessing.normalize(chosen.cpu(), work.machine.dtype)

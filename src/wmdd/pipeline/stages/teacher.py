@@ -1,0 +1,92 @@
+"""Train or load the teacher, and score it once."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from wmdd.core.hashing import digest_file
+from wmdd.core.types import Preprocessing
+from wmdd.models import build_network, load_weights
+from wmdd.models.stems import has_imagenet_stem
+from wmdd.pipeline.stage import Stage
+from wmdd.pipeline.units import Unit
+from wmdd.pipeline.workspace import UnitContext, Workspace
+from wmdd.runtime.random import seeded
+from wmdd.stages.scoring import score
+from wmdd.stages.teacher import train_teacher
+from wmdd.storage.json import write_json
+from wmdd.storage.tensors import write_tensors
+
+
+class TeacherStage(Stage):
+    """One unit: the whole network."""
+
+    name = "teacher"
+    settings = ("teacher", "seed", "data.image_size", "data.flip", "runtime.precision")
+    needs = ()
+
+    def units(self, work: Workspace) -> Sequence[Unit]:
+        return [Unit("teacher", {})]
+
+    def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
+        config, preprocessing, names = work.config.teacher, Preprocessing(work.image_size), work.class_names
+        assert config.stem != "auto", "settings are resolved before work begins"
+        with seeded(work.config.seed, "teacher-weights"):
+            network = build_network(config.arch, len(names), work.image_size, config.stem)
+        if config.checkpoint is not None:
+            load_weights(network, Path(config.checkpoint), config.arch)
+            work.machine.place(network)
+        else:
+            train_teacher(
+                network,
+                work.train,
+                preprocessing,
+                config,
+                work.machine,
+                work.config.seed,
+                flip=work.flip,
+                log=context,
+                savepoint=context.savepoint,
+            )
+        result = score(
+            network, work.validation, len(names), preprocessing, work.machine, work.config.evaluation.batch_size
+        )
+        weights, facts = (work.run.folder(self.name) / f"teacher.{suffix}" for suffix in ("safetensors", "json"))
+        write_tensors(weights, network.state_dict())
+        chance, useless_below = chance_level(work.validation.labels.bincount(minlength=len(names)).tolist())
+        write_json(
+            facts,
+            {
+                "arch": config.arch,
+                "stem": config.stem,
+                "stem_is": _describe_stem(network, config.stem),
+                "image_size": work.image_size,
+                "mean": preprocessing.mean,
+                "std": preprocessing.std,
+                "class_names": names,
+                "trained": config.checkpoint is None,
+                "sha256": digest_file(weights),
+                "parameters": sum(parameter.numel() for parameter in network.parameters()),
+                "top1": result.top1,
+                "top5": result.top5,
+                "per_class": result.per_class,
+                "chance": chance,
+                "useless_below": useless_below,
+            },
+        )
+        return [weights, facts]
+
+
+def chance_level(counts: Sequence[int]) -> tuple[float, float]:
+    """Top-1 in percent of always naming the largest class, and what is not distinguishable from it (3 sigma)."""
+    total = sum(counts)
+    p = max(counts) / total
+    return round(100 * p, 4), round(100 * (p + 3 * math.sqrt(p * (1 - p) / total)), 4)
+
+
+def _describe_stem(network: object, stem: str) -> str:
+    if has_imagenet_stem(network):  # type: ignore[arg-type]
+        return "7x7 convolution of stride 2 and max-pooling (ImageNet's)"
+    if stem == "small" and hasattr(network, "maxpool"):
+        return "3x3 convolution of stride 1, no pooling (for small images)"
+    return "the network's own"

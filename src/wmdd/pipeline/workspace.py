@@ -1,0 +1,115 @@
+"""What the stages of one process share: settings, machine, and data and teacher once they are needed."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from wmdd.config import RunConfig
+from wmdd.data import Images, ImageSource, Split, load_images, open_source
+from wmdd.models import Teacher
+from wmdd.pipeline.artifacts import load_teacher
+from wmdd.pipeline.run_directory import RunDirectory
+from wmdd.runtime.device import Machine, Precision, open_machine
+from wmdd.runtime.progress import Reporter, Task
+from wmdd.storage.savepoint import Savepoint
+
+_SECONDS_BETWEEN_METRICS = 0.2
+
+
+@dataclass
+class Workspace:
+    """One process at work on one run."""
+
+    run: RunDirectory
+    config: RunConfig
+    reporter: Reporter
+
+    @property
+    def image_size(self) -> int:
+        """The side in pixels."""
+        assert isinstance(self.config.data.image_size, int), "settings are resolved before work begins"
+        return self.config.data.image_size
+
+    @property
+    def flip(self) -> bool:
+        """Whether a mirrored image keeps its class."""
+        assert isinstance(self.config.data.flip, bool), "settings are resolved before work begins"
+        return self.config.data.flip
+
+    @property
+    def group_size(self) -> int:
+        """Classes in a unit of synthesis."""
+        assert isinstance(self.config.synthesis.group_size, int), "settings are resolved before work begins"
+        return self.config.synthesis.group_size
+
+    @cached_property
+    def machine(self) -> Machine:
+        """Device and precision."""
+        runtime = self.config.runtime
+        assert runtime.precision != "auto", "settings are resolved before work begins"
+        assert runtime.threads != "auto", "settings are resolved before work begins"
+        precision: Precision = runtime.precision
+        return open_machine(runtime.device, precision, runtime.threads)
+
+    @cached_property
+    def source(self) -> ImageSource:
+        """The real images, not yet read."""
+        return open_source(self.config.data)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of their indices."""
+        return self.source.class_names
+
+    @cached_property
+    def train(self) -> Images:
+        """The real training images."""
+        return self._load(self.source.train, "reading training images")
+
+    @cached_property
+    def validation(self) -> Images:
+        """The real validation images: to score on, and for nothing else."""
+        return self._load(self.source.validation, "reading validation images")
+
+    def _load(self, split: Split, what: str) -> Images:
+        with self.reporter.task(what) as task:
+            return load_images(split, self.image_size, self.config.data, self.machine.device, task.update)
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """The run's teacher, on the machine."""
+        teacher = load_teacher(self.run)
+        self.machine.place(teacher.network)
+        return teacher
+
+
+@dataclass
+class UnitContext:
+    """One unit at work: a :class:`~wmdd.stages.training.Log` that shows and keeps metrics, and its savepoint."""
+
+    run: RunDirectory
+    stage: str
+    unit: str
+    task: Task
+    savepoint: Savepoint
+    _last: float = 0.0
+
+    def __call__(self, step: int, total: int, **values: float) -> None:
+        now = time.monotonic()
+        last = step == total
+        if not last and now - self._last < _SECONDS_BETWEEN_METRICS:
+            return
+        self._last = now
+        self.task.update(step, total, **values)
+        if values:
+            self.run.log(self.stage, self.unit, step, {"of": total, **values})
+
+
+@contextmanager
+def unit_context(work: Workspace, stage: str, unit: str, title: str, key: str) -> Iterator[UnitContext]:
+    """Show a unit's progress while the block lasts."""
+    savepoint = Savepoint(work.run.savepoint_path(stage, unit), key)
+    with work.reporter.task(title) as task:
+        yield UnitContext(work.run, stage, unit, task, savepoint)

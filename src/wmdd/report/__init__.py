@@ -1,0 +1,5 @@
+"""The page: collect what a run holds, draw it, write one HTML file. No torch."""
+
+from wmdd.report.page import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,1 @@
+"""The machine: device and precision, random streams, memory, progress."""

@@ -1,0 +1,84 @@
+"""Device, precision and threads, resolved once and then fixed for the run."""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from wmdd.core.errors import SettingsError
+
+Precision = Literal["float64", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how networks compute: weights in ``dtype``, forward passes in ``precision``."""
+
+    device: torch.device
+    precision: Precision
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of weights, pixels and losses: float64 in float64 runs, else float32."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """A context in which forward passes run in the run's precision."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """``network`` on the device, channels last: convolutions are fastest so on CPUs and tensor cores."""
+        placed: nn.Module = network.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return placed
+
+    def layout(self, images: Tensor) -> Tensor:
+        """``images [B, C, S, S]`` in the memory layout of :meth:`place`."""
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+def open_machine(device: str, precision: Precision, threads: int) -> Machine:
+    """The machine that resolved settings name; sets torch's number of threads.
+
+    Raises:
+        SettingsError: the device is unknown or absent.
+    """
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise SettingsError(f"runtime.device {device!r} is not a device: use cpu, cuda or cuda:N.") from error
+    if chosen.type not in ("cpu", "cuda"):
+        raise SettingsError(f"runtime.device {device!r} is not supported: use cpu, cuda or cuda:N.")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise SettingsError(f"runtime.device is {device!r}, but torch finds {torch.cuda.device_count()} CUDA devices here.")
+    return Machine(chosen, precision)
+
+
+def default_device() -> str:
+    """``cuda`` where there is one, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def default_precision(device: str) -> Precision:
+    """bfloat16 where the processor multiplies it in hardware, else float32."""
+    if torch.device(device).type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() and _has_bf16_products() else "float32"
+
+
+def _has_bf16_products() -> bool:
+    """Whether the CPU has dot products of bfloat16 (AVX512-BF16 or AMX); without them it is emulated and slow."""
+    try:
+        flags = open("/proc/cpuinfo", encoding="ascii", errors="ignore").read(1 << 16)
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags or "bf16" in flags.split()
+
+
+def default_threads() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

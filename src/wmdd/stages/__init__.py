@@ -1,0 +1,1 @@
+"""The stages of the method, each from tensors to tensors: here one reads the mathematics."""

@@ -1,0 +1,103 @@
+"""Training a student on a small set of images, under a named protocol."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from wmdd.config.protocols import Protocol
+from wmdd.core.types import Preprocessing
+from wmdd.losses import hard_label_loss, soft_label_loss
+from wmdd.models import Teacher
+from wmdd.runtime.device import Machine
+from wmdd.runtime.random import seeded, stream
+from wmdd.stages.relabel import EpochViews, show
+from wmdd.stages.training import Log, Trainer, epoch_batches, silent
+from wmdd.storage.savepoint import Savepoint
+
+LabelSource = Callable[[int, Tensor, Tensor], Tensor]
+"""``(epoch, rows [B], views [B, 3, S, S]) -> logits [B, K]``: stored soft labels, or the teacher itself."""
+
+
+def online_labels(teacher: Teacher, machine: Machine) -> LabelSource:
+    """Soft labels made when they are needed."""
+
+    @torch.no_grad()
+    def label(epoch: int, rows: Tensor, x: Tensor) -> Tensor:
+        with machine.autocast():
+            return teacher.logits(x)
+
+    return label
+
+
+def stored_labels(logits: Tensor) -> LabelSource:
+    """Soft labels looked up in ``logits [E, M, K]``."""
+
+    def label(epoch: int, rows: Tensor, x: Tensor) -> Tensor:
+        return logits[epoch, rows].to(x.device)
+
+    return label
+
+
+def train_student(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    weights: Tensor,
+    soft_labels: LabelSource,
+    protocol: Protocol,
+    views_of: Callable[[int], EpochViews],
+    preprocessing: Preprocessing,
+    machine: Machine,
+    seed: int,
+    *,
+    log: Log = silent,
+    savepoint: Savepoint | None = None,
+) -> nn.Module:
+    """Train ``network`` on ``images uint8 [M, 3, S, S]`` with ``labels [M]`` and ``weights [M]`` (those of a class sum to 1).
+
+    ``views_of`` gives each epoch's views; ``seed`` draws the order of batches. Returns the network, placed on the machine.
+    """
+    savepoint = savepoint or Savepoint()
+    network = machine.place(network)
+    trainer = Trainer(
+        network,
+        torch.optim.AdamW(network.parameters(), lr=protocol.lr, weight_decay=protocol.weight_decay),
+        lr=protocol.lr,
+        total_steps=protocol.epochs * math.ceil(len(images) / protocol.batch_size),
+    )
+    if state := savepoint.load():
+        trainer.load(state)
+    images = images.to(machine.device)
+    labels = labels.to(machine.device)
+    importance = weights / weights.mean() if protocol.weighted else torch.ones_like(weights)
+    network.train()
+    while trainer.epoch < protocol.epochs:
+        epoch = views_of(trainer.epoch)
+        shares = _mixed(importance, epoch, preprocessing.image_size).to(machine.device, machine.dtype)
+        order = epoch_batches(len(images), protocol.batch_size, stream(seed, "student", trainer.epoch))
+        with seeded(seed, "student-layers", trainer.epoch):
+            for rows in order:
+                x = machine.layout(show(images, epoch, rows, preprocessing, machine.dtype))
+                with machine.autocast():
+                    logits = network(x)
+                logits, here = logits.to(machine.dtype), rows.to(machine.device)
+                if protocol.labels == "soft":
+                    target = soft_labels(trainer.epoch, rows, x).to(machine.dtype)
+                    loss = soft_label_loss(logits, target, protocol.temperature, shares[here])
+                else:
+                    loss = hard_label_loss(logits, labels[here], shares[here])
+                trainer.update(loss)
+                log(trainer.step, trainer.total_steps, loss=float(loss.detach()))
+        trainer.epoch += 1
+        savepoint.offer(trainer.state)
+    return network
+
+
+def _mixed(weights: Tensor, epoch: EpochViews, size: int) -> Tensor:
+    """Image weights ``[M]`` of mixed views: those of both partners, by their shares of the view."""
+    if epoch.mixes is None:
+        return weights
+    own = epoch.mixes.share(size)
+    return own * weights + (1 - own) * weights[epoch.mixes.partner]

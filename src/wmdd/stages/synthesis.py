@@ -1,0 +1,214 @@
+"""Optimising images towards the atoms: Algorithm 2 of arXiv 2311.18531.
+
+For every class k on its own, over random views of its m images s_kj with weights w_kj (sum 1):
+
+    L_k = L_feature(h(s_k), z_k) + lambda L_BN(moments(s_k; w_k), real moments_k) + gamma CE(f(s_k), k)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from wmdd.augment import Views, render, sample_views
+from wmdd.config.synthesis import SynthesisConfig
+from wmdd.core.types import LayerMoments, Moments, Observation
+from wmdd.losses import class_moments, feature_loss, statistics_loss
+from wmdd.models import Teacher
+from wmdd.runtime.device import Machine
+from wmdd.runtime.random import stream
+from wmdd.stages.training import Log, cosine, silent
+from wmdd.storage.savepoint import Savepoint
+
+_BETAS = (0.5, 0.9)  # as published
+
+
+@dataclass(frozen=True)
+class SynthesisProblem:
+    """What ``G`` classes aim at: ``atoms [G, m, D]``, ``weights [G, m]``, real ``moments[layer] [G, C_l]``.
+
+    ``start [G, m, 3, S, S]`` holds the normalised images to begin with.
+    """
+
+    classes: tuple[int, ...]
+    atoms: Tensor
+    weights: Tensor
+    moments: LayerMoments
+    start: Tensor
+
+
+def noise(k: int, ipc: int, size: int, seed: int) -> Tensor:
+    """Class ``k``'s Gaussian noise, normalised ``float64 [m, 3, S, S]``, from its own stream."""
+    return torch.randn(ipc, 3, size, size, generator=stream(seed, "noise", k), dtype=torch.float64)
+
+
+def synthesize(
+    teacher: Teacher,
+    problem: SynthesisProblem,
+    config: SynthesisConfig,
+    machine: Machine,
+    seed: int,
+    *,
+    flip: bool,
+    log: Log = silent,
+    savepoint: Savepoint | None = None,
+) -> Tensor:
+    """Images ``[G, m, 3, S, S]``, normalised, after ``config.steps`` of Adam on their pixels.
+
+    ``log`` receives each step's loss terms, averaged over the classes. Classes do not influence one another: not
+    through the random views (each has its own stream), nor the loss (a sum over classes), nor Adam (per pixel).
+    """
+    savepoint = savepoint or Savepoint()
+    problem = _place(problem, machine)
+    size, ipc = problem.start.shape[-1], problem.start.shape[1]
+    lower, upper = teacher.preprocessing.bounds(problem.start)
+    pixels = machine.layout(problem.start.flatten(0, 1)).requires_grad_()
+    optimizer = torch.optim.Adam([pixels], lr=config.lr, betas=_BETAS)
+    plan = [_plan_views(k, ipc, size, config, seed, flip=flip) for k in problem.classes]
+    first = _restore(savepoint, pixels, optimizer)
+    with torch.no_grad():
+        pixels.clamp_(lower, upper)
+    for step in range(first, config.steps):
+        optimizer.param_groups[0]["lr"] = config.lr * cosine(step / config.steps)
+        optimizer.zero_grad(set_to_none=True)
+        terms = _backward(teacher, problem, pixels, _views_at(plan, step, ipc), config, machine)
+        optimizer.step()
+        with torch.no_grad():
+            pixels.clamp_(lower, upper)
+        log(step + 1, config.steps, **terms)
+        savepoint.offer(lambda done=step + 1: _state(done, pixels, optimizer))  # type: ignore[misc]
+    return pixels.detach().view_as(problem.start)
+
+
+def _place(problem: SynthesisProblem, machine: Machine) -> SynthesisProblem:
+    def to(tensor: Tensor) -> Tensor:
+        return tensor.to(machine.device, machine.dtype)
+
+    moments = {name: Moments(to(mean), to(var)) for name, (mean, var) in problem.moments.items()}
+    return SynthesisProblem(problem.classes, to(problem.atoms), to(problem.weights), moments, to(problem.start))
+
+
+# --- views ------------------------------------------------------------------------------------------------------------
+
+
+def _plan_views(k: int, ipc: int, size: int, config: SynthesisConfig, seed: int, *, flip: bool) -> Views:
+    """All views of class ``k``: row ``step * m + j`` is image ``j``'s at that step."""
+    drawn = config.steps * (ipc if config.crop_per_image else 1)
+    views = sample_views(
+        drawn,
+        size,
+        stream(seed, "synthesis", k),
+        min_area=config.min_crop,
+        flip=flip,
+        roll=round(config.jitter * size),
+    )
+    return views if config.crop_per_image else views[torch.arange(config.steps).repeat_interleave(ipc)]
+
+
+def _views_at(plan: list[Views], step: int, ipc: int) -> Views:
+    now = [views[step * ipc : (step + 1) * ipc] for views in plan]
+    return Views(*(torch.cat([getattr(views, name) for views in now]) for name in ("box", "flip", "roll")))
+
+
+# --- the loss ---------------------------------------------------------------------------------------------------------
+
+
+def _losses(seen: Observation, problem: SynthesisProblem, config: SynthesisConfig) -> dict[str, Tensor]:
+    """The loss terms ``[G]`` of what the teacher saw in the ``G m`` views, weights applied."""
+    count, ipc, width = problem.atoms.shape
+    features = seen.features.to(problem.atoms.dtype).view(count, ipc, width)
+    weights = problem.weights if config.weighted else torch.full_like(problem.weights, 1 / ipc)
+    pooled = {name: class_moments(images, torch.block_diag(*weights)) for name, images in seen.moments.items()}
+    losses = {"feature": feature_loss(features, problem.atoms, config.feature_loss)}
+    if config.statistics:
+        losses["statistics"] = config.statistics * statistics_loss(pooled, problem.moments, config.statistics_loss)
+    if config.cross_entropy:
+        labels = torch.tensor(problem.classes, device=features.device).repeat_interleave(ipc)
+        entropy = F.cross_entropy(seen.logits.to(features.dtype), labels, reduction="none")
+        losses["cross_entropy"] = config.cross_entropy * entropy.view(count, ipc).mean(dim=1)
+    return losses
+
+
+def _backward(
+    teacher: Teacher,
+    problem: SynthesisProblem,
+    pixels: Tensor,
+    views: Views,
+    config: SynthesisConfig,
+    machine: Machine,
+) -> dict[str, float]:
+    """Add the gradient of the summed losses to ``pixels.grad``; returns the mean of each term over classes."""
+    chunks = torch.arange(len(pixels)).split(config.batch_size)
+
+    def observe(rows: Tensor) -> Observation:
+        with machine.autocast():
+            return teacher.observe(machine.layout(render(pixels[rows.to(pixels.device)], views[rows])))
+
+    if len(chunks) == 1:
+        losses = _losses(observe(chunks[0]), problem, config)
+        sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
+    else:
+        losses = _backward_in_chunks(observe, chunks, problem, config)
+    return {name: float(term.detach().mean()) for name, term in losses.items()} | {
+        "loss": float(sum(term.detach().mean() for term in losses.values()))
+    }
+
+
+def _backward_in_chunks(
+    observe: Callable[[Tensor], Observation], chunks: Sequence[Tensor], problem: SynthesisProblem, config: SynthesisConfig
+) -> dict[str, Tensor]:
+    """The same gradient for more images than one forward pass holds.
+
+    The loss sees images only through their features, logits and per-image moments, which are small: a first pass
+    gathers them, the loss is differentiated down to them, and a second pass carries those gradients to the pixels.
+    """
+    with torch.no_grad():
+        parts = [_flatten(observe(rows)) for rows in chunks]
+    leaves = {name: torch.cat([part[name] for part in parts]).requires_grad_() for name in parts[0]}
+    losses = _losses(_unflatten(leaves), problem, config)
+    sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
+    for rows in chunks:
+        seen = _flatten(observe(rows))
+        used = [name for name in seen if leaves[name].grad is not None]
+        torch.autograd.backward([seen[name] for name in used], [_rows_of(leaves[name], rows) for name in used])
+    return losses
+
+
+def _rows_of(leaf: Tensor, rows: Tensor) -> Tensor:
+    assert leaf.grad is not None
+    return leaf.grad[rows.to(leaf.device)]
+
+
+def _flatten(seen: Observation) -> dict[str, Tensor]:
+    flat = {"logits": seen.logits, "features": seen.features}
+    for name, (mean, var) in seen.moments.items():
+        flat |= {f"mean/{name}": mean, f"var/{name}": var}
+    return flat
+
+
+def _unflatten(flat: Mapping[str, Tensor]) -> Observation:
+    names = [name.removeprefix("mean/") for name in flat if name.startswith("mean/")]
+    moments = {name: Moments(flat[f"mean/{name}"], flat[f"var/{name}"]) for name in names}
+    return Observation(flat["logits"], flat["features"], moments)
+
+
+# --- savepoints -------------------------------------------------------------------------------------------------------
+
+
+def _state(step: int, pixels: Tensor, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+    own = {name: value for name, value in optimizer.state[pixels].items()}
+    return {"pixels": pixels, "done": torch.tensor(step)} | {f"adam/{name}": value for name, value in own.items()}
+
+
+def _restore(savepoint: Savepoint, pixels: Tensor, optimizer: torch.optim.Adam) -> int:
+    """Put a saved state back; returns the step to go on from."""
+    state = savepoint.load()
+    if state is None:
+        return 0
+    with torch.no_grad():
+        pixels.copy_(state["pixels"])
+    saved = {name.removeprefix("adam/"): value for name, value in state.items() if name.startswith("adam/")}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": {0: saved}})
+    return int(state["done"])

@@ -1,0 +1,84 @@
+"""Training the teacher on the real images."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from wmdd.augment import render, sample_views
+from wmdd.config.teacher import TeacherConfig
+from wmdd.core.types import Preprocessing
+from wmdd.data import Images
+from wmdd.runtime.device import Machine
+from wmdd.runtime.random import seeded, stream
+from wmdd.stages.training import Log, Trainer, epoch_batches, silent
+from wmdd.storage.savepoint import Savepoint
+
+
+def train_teacher(
+    network: nn.Module,
+    images: Images,
+    preprocessing: Preprocessing,
+    config: TeacherConfig,
+    machine: Machine,
+    seed: int,
+    *,
+    flip: bool,
+    log: Log = silent,
+    savepoint: Savepoint | None = None,
+) -> None:
+    """Train ``network`` in place: cross-entropy, SGD, random resized crops, cosine schedule with warm-up.
+
+    Every epoch's order and views come from a stream of its own, so going on from a savepoint changes nothing.
+    ``log`` receives each step's loss and batch accuracy.
+    """
+    savepoint = savepoint or Savepoint()
+    steps_per_epoch = math.ceil(len(images) / config.batch_size)
+    network = machine.place(network)
+    trainer = Trainer(
+        network,
+        torch.optim.SGD(
+            network.parameters(),
+            lr=config.lr,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            weight_decay=config.weight_decay,
+        ),
+        lr=config.lr,
+        total_steps=config.epochs * steps_per_epoch,
+        warmup=config.warmup,
+    )
+    if state := savepoint.load():
+        trainer.load(state)
+    network.train()
+    while trainer.epoch < config.epochs:
+        with seeded(seed, "teacher-layers", trainer.epoch):
+            _train_epoch(trainer, images, preprocessing, config, machine, seed, flip=flip, log=log)
+        trainer.epoch += 1
+        savepoint.offer(trainer.state)
+
+
+def _train_epoch(
+    trainer: Trainer,
+    images: Images,
+    preprocessing: Preprocessing,
+    config: TeacherConfig,
+    machine: Machine,
+    seed: int,
+    *,
+    flip: bool,
+    log: Log,
+) -> None:
+    generator = stream(seed, "teacher", trainer.epoch)
+    size = preprocessing.image_size
+    for batch, labels in images.batches(epoch_batches(len(images), config.batch_size, generator)):
+        views = sample_views(len(batch), size, generator, min_area=config.min_crop, flip=flip)
+        x = machine.layout(render(preprocessing.normalize(batch, machine.dtype), views))
+        with machine.autocast():
+            logits = trainer.network(x)
+        loss = F.cross_entropy(logits.to(machine.dtype), labels)
+        trainer.update(loss)
+        accuracy = 100 * (logits.detach().argmax(dim=1) == labels).double().mean()
+        log(trainer.step, trainer.total_steps, loss=float(loss.detach()), accuracy=float(accuracy))
+

@@ -1,0 +1,82 @@
+"""What the two training stages share: schedule, steps, state, and chunks of an epoch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+
+
+class Log(Protocol):
+    """Receives what a step or an epoch measured."""
+
+    def __call__(self, step: int, total: int, **values: float) -> None: ...
+
+
+def silent(step: int, total: int, **values: float) -> None:
+    """A :class:`Log` that keeps nothing."""
+
+
+def cosine(progress: float, warmup: float = 0.0) -> float:
+    """The share of the peak learning rate at ``progress`` in [0, 1]: linear warm-up, then half a cosine to 0."""
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+def epoch_batches(count: int, batch_size: int, generator: Generator) -> tuple[Tensor, ...]:
+    """A random order of ``count`` rows in batches whose sizes differ by at most one and never exceed ``batch_size``.
+
+    Even batches leave no last batch of a single image, on which batch norm cannot train.
+    """
+    order = torch.randperm(count, generator=generator)
+    return order.tensor_split(math.ceil(count / batch_size))
+
+
+@dataclass
+class Trainer:
+    """A network, its optimiser and how far they have come; the learning rate is a function of the step alone."""
+
+    network: nn.Module
+    optimizer: Optimizer
+    lr: float
+    total_steps: int
+    warmup: float = 0.0
+    step: int = 0
+    epoch: int = 0
+
+    def update(self, loss: Tensor) -> None:
+        """One optimiser step on ``loss``."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr * cosine((self.step + (1 if self.warmup else 0)) / self.total_steps, self.warmup)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.step += 1
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that is needed to go on from here, as plain tensors."""
+        flat = {f"network/{name}": value for name, value in self.network.state_dict().items()}
+        for index, entries in self.optimizer.state_dict()["state"].items():
+            flat |= {f"optimizer/{index}/{name}": value for name, value in entries.items()}
+        return flat | {"progress": torch.tensor([self.step, self.epoch])}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what :meth:`state` returned."""
+        self.network.load_state_dict(_part(state, "network/"))
+        whole = self.optimizer.state_dict()
+        entries: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(state, "optimizer/").items():
+            index, key = name.split("/", 1)
+            entries.setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict({**whole, "state": entries})
+        self.step, self.epoch = (int(value) for value in state["progress"])
+
+
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+

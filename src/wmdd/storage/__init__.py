@@ -1,0 +1,1 @@
+"""Files: tensors, images, JSON. Every write goes to a temporary name, is flushed to disk, then renamed into place."""

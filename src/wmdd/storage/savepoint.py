@@ -1,0 +1,45 @@
+"""Savepoints: the state of unfinished work, kept so that a killed process loses at most a minute."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from wmdd.core.errors import RunError
+from wmdd.storage.tensors import read_tensors, write_tensors
+
+_SECONDS_BETWEEN_SAVES = 30.0
+
+
+class Savepoint:
+    """The latest state of one unit of work, in a file that goes when the unit is done.
+
+    ``key`` identifies what the state belongs to; a state of anything else is ignored. Without a path nothing is kept.
+    """
+
+    def __init__(self, path: Path | None = None, key: str = "", seconds: float = _SECONDS_BETWEEN_SAVES) -> None:
+        self._path, self._key, self._seconds = path, key, seconds
+        self._last = time.monotonic()
+
+    def load(self) -> dict[str, Tensor] | None:
+        """The state to go on from, or None to begin."""
+        if self._path is None or not self._path.is_file():
+            return None
+        try:
+            state, metadata = read_tensors(self._path)
+        except RunError:
+            return None
+        return state if metadata.get("key") == self._key else None
+
+    def offer(self, state: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Keep ``state()`` if the last save is long enough ago."""
+        if self._path is None or time.monotonic() - self._last < self._seconds:
+            return
+        write_tensors(self._path, state(), {"key": self._key})
+        self._last = time.monotonic()
+
+    def clear(self) -> None:
+        """Forget the state."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
