@@ -26,9 +26,9 @@ def distill(
     quiet: bool = True,
     **essentials: Any,
 ) -> DistilledDataset:
-    """Distill ``data`` into the run directory ``out``, score the result, write the page, and return the distilled set.
+    """Distill ``data`` into the run directory ``out``, score the result, write the page, return the distilled set.
 
-    ``data`` is ``"digits"`` or an image folder; ``essentials`` are top-level settings (``ipc=10, seed=0``); ``settings``
+    ``data`` is ``"digits"`` or an image folder; ``essentials`` are top-level settings (``ipc=10``); ``settings``
     maps dotted names to values (``{"synthesis.steps": 500}``). Called again with the same arguments it goes on from
     where it was, or returns at once.
 
@@ -78,7 +78,7 @@ def evaluate(
 
 
 def begin(path: Path, changes: Mapping[str, Any], reporter: Reporter, redo: str | None = None) -> Workspace:
-    """Open the run at ``path`` with ``changes`` (nested values) over its settings, or over the defaults if it is new."""
+    """Open the run at ``path`` with ``changes`` (nested values) over its settings, or over the defaults of a new one."""
     run = RunDirectory(path)
     base = to_values(run.config()) if run.exists else {}
     return open_run(run, parse(merge(base, changes)), reporter, redo)

@@ -1,4 +1,4 @@
-"""Views: rows of numbers that say how an image is cropped, flipped, rolled and mixed, and the linear map they stand for."""
+"""Views: rows of numbers that say how an image is cropped, flipped, rolled and mixed; and their rendering."""
 
 from wmdd.augment.apply import render, render_mixed, resample
 from wmdd.augment.sample import sample_boxes, sample_mixes, sample_views

@@ -29,7 +29,7 @@ def interpolation(start: Tensor, length: Tensor, size: int, out: int, dtype: tor
 
 
 def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """``A_y X A_x'`` for ``images [B, C, S, S]``, ``rows`` and ``columns`` ``[B, out, S]``; returns ``[B, C, out, out]``."""
+    """``A_y X A_x'``: ``images [B, C, S, S]``, ``rows`` and ``columns`` ``[B, out, S]`` to ``[B, C, out, out]``."""
     return rows[:, None] @ images @ columns[:, None].transpose(2, 3)
 
 

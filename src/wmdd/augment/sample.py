@@ -52,7 +52,7 @@ def sample_views(
 
 
 def sample_mixes(count: int, size: int, generator: Generator) -> Mixes:
-    """CutMix partners and boxes for ``count`` views: lambda uniform, the box centred anywhere and clipped to the image."""
+    """CutMix partners and boxes for ``count`` views: lambda uniform, the box centred anywhere, clipped to the image."""
     partner = torch.randperm(count, generator=generator)
     side = size * torch.rand(count, generator=generator, dtype=torch.float64).sqrt()
     centre = torch.randint(0, size, (2, count), generator=generator)

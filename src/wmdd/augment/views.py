@@ -11,7 +11,7 @@ from torch import Tensor
 class Views:
     """``B`` views: ``box int32 [B, 4]`` (left, top, width, height in pixels), ``flip bool [B]``, ``roll int32 [B, 2]``.
 
-    A view crops its box, resizes it to the full side, mirrors it where ``flip``, and rolls it down and right by ``roll``.
+    A view crops its box, resizes it to the full side, mirrors it where ``flip``, rolls it down and right by ``roll``.
     """
 
     box: Tensor

@@ -19,6 +19,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
+        """Print one sentence and exit with 2."""
         sys.stderr.write(f"{self.prog}: {message} (see `{self.prog} --help`).\n")
         sys.exit(2)
 
@@ -42,7 +43,9 @@ def add_settings(parser: Parser, *, sections: Iterable[str], shard: bool = True)
     essentials.add_argument("--preset", choices=presets(), help="a shipped set of settings")
     essentials.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings; flags win over it")
     if shard:
-        essentials.add_argument("--shard", metavar="I/N", default="0/1", help="do only the I-th of N shares of the units")
+        essentials.add_argument(
+            "--shard", metavar="I/N", default="0/1", help="do only the I-th of N shares of the units"
+        )
     essentials.add_argument("--redo", metavar="STAGE", help="discard a finished stage and all after it, then go on")
     essentials.add_argument("-q", "--quiet", action="store_true", help="no progress, only results and errors")
     for section in dict.fromkeys(_section(setting) for setting in chosen if not setting.flag):

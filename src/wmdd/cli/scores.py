@@ -11,11 +11,14 @@ def print_scores(run: RunDirectory) -> None:
     """Every score beside its baselines."""
     results = read_json(run.path / "results.json")
     if not results["scores"]:
-        return print_teacher(run)
+        print_teacher(run)
+        return
     columns = ["images", "IPC", "protocol", "student", "seeds", "top-1 %", "top-5 %"]
     rows = [_line(row) for row in summarize(results)]
     teacher = results["teacher"]
-    rows.append(["whole real set (teacher)", "", "", teacher["arch"], "1", _number(teacher["top1"]), _number(teacher["top5"])])
+    rows.append(
+        ["whole real set (teacher)", "", "", teacher["arch"], "1", _number(teacher["top1"]), _number(teacher["top5"])]
+    )
     rows.append(["chance", "", "", "", "", _number(results["chance"]), ""])
     print_table("Accuracy on the real validation images", columns, rows)
 

@@ -68,7 +68,9 @@ def parse(values: Mapping[str, Any], origin: str = "settings") -> RunConfig:
 
 def _refuse_unknown(values: Any, kind: type, prefix: str, origin: str) -> None:
     if not isinstance(values, Mapping):
-        raise SettingsError(f"{origin}: {prefix.rstrip('.') or 'the file'} must be a mapping of settings, not {values!r}.")
+        raise SettingsError(
+            f"{origin}: {prefix.rstrip('.') or 'the file'} must be a mapping of settings, not {values!r}."
+        )
     hints = get_type_hints(kind)
     for key, value in values.items():
         if key not in hints:
@@ -76,7 +78,7 @@ def _refuse_unknown(values: Any, kind: type, prefix: str, origin: str) -> None:
             hint = f"did you mean {prefix}{close[0]}?" if close else f"known here are {', '.join(hints)}."
             raise SettingsError(f"{origin}: {prefix}{key} is not a setting; {hint}")
         if dataclasses.is_dataclass(hints[key]):
-            _refuse_unknown(value, hints[key], f"{prefix}{key}.", origin)  # type: ignore[arg-type]
+            _refuse_unknown(value, hints[key], f"{prefix}{key}.", origin)
 
 
 def _sentence(errors: Any) -> str:
@@ -114,7 +116,11 @@ def read_yaml(path: Path) -> Values:
 
 def presets() -> list[str]:
     """Names of the shipped presets."""
-    return sorted(path.name.removesuffix(".yaml") for path in files("wmdd.config.presets").iterdir() if path.name.endswith(".yaml"))
+    return sorted(
+        path.name.removesuffix(".yaml")
+        for path in files("wmdd.config.presets").iterdir()
+        if path.name.endswith(".yaml")
+    )
 
 
 def read_preset(name: str) -> Values:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from wmdd.config.settings import Count, Fraction, NonNegative, Positive, setting
+from wmdd.config.settings import Count, Fraction, NonNegative, Positive
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from wmdd.config.settings import Auto, Count, Fraction, Natural, NonNegative, Po
 
 @dataclass(frozen=True)
 class SynthesisConfig:
-    """Settings of synthesis. Every loss term is per class: L_k = L_feature + statistics * L_BN + cross_entropy * L_CE."""
+    """Settings of synthesis. The loss of a class: L_k = L_feature + statistics * L_BN + cross_entropy * L_CE."""
 
     init: Literal["real", "noise"] = setting("real", "start from the real images nearest to the atoms, or from noise")
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")

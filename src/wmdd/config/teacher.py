@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from wmdd.config.settings import Auto, Count, Fraction, NonNegative, Positive, setting
+from wmdd.config.settings import Count, Fraction, NonNegative, Positive, setting
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,9 @@ class TeacherConfig:
     stem: Literal["auto", "small", "imagenet"] = setting(
         "auto", "first layers of ResNets: small (3x3, no pooling; auto up to 64 px) or imagenet (7x7/2 and pooling)"
     )
-    checkpoint: str | None = setting(None, "weights to load instead of training (.safetensors, or .pt of plain tensors)")
+    checkpoint: str | None = setting(
+        None, "weights to load instead of training (.safetensors, or .pt of plain tensors)"
+    )
     epochs: Count = setting(20, "passes over the training data", flag="teacher-epochs")
     batch_size: Count = setting(64, "images per step")
     lr: Positive = setting(0.05, "peak learning rate")

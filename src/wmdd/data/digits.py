@@ -24,8 +24,8 @@ class DigitsSplit(Split):
 def open_digits() -> ImageSource:
     """The digits in a stratified 80/20 split that no setting changes, so that scores stay comparable."""
     # Imported here: scikit-learn takes a second, which image folders need not pay.
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
-    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
 
     digits = load_digits()
     pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)

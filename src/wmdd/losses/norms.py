@@ -10,4 +10,5 @@ def squared_or_norm(difference: Tensor, kind: Literal["squared", "norm"]) -> Ten
     """``||row||^2`` or ``||row||`` of ``difference [G, n]``; the norm's gradient at 0 is 0."""
     if kind == "squared":
         return difference.square().sum(dim=1)
-    return torch.linalg.vector_norm(difference, dim=1)
+    norm: Tensor = torch.linalg.vector_norm(difference, dim=1)
+    return norm

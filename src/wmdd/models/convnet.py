@@ -14,12 +14,15 @@ class ConvNet3(nn.Module):
 
     def __init__(self, num_classes: int, width: int = 128) -> None:
         super().__init__()
-        blocks = OrderedDict((f"block{i}", _block(3 if i == 0 else width, width)) for i in range(3))
+        blocks: OrderedDict[str, nn.Module] = OrderedDict(
+            (f"block{i}", _block(3 if i == 0 else width, width)) for i in range(3)
+        )
         self.features = nn.Sequential(blocks)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.classifier = nn.Linear(width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
         logits: Tensor = self.classifier(self.pool(self.features(x)))
         return logits
 

@@ -28,7 +28,7 @@ class _SpatialMoments(torch.autograd.Function):
         return mean, var
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, g_mean: Tensor, g_var: Tensor) -> tuple[Tensor, None]:
         x, mean = ctx.saved_tensors
         positions = 1
@@ -67,7 +67,9 @@ def norm_layers(network: nn.Module) -> dict[str, tuple[nn.Module, int]]:
     Raises:
         ModelError: the network has no norm layer.
     """
-    found = {name: (layer, 1) for name, layer in network.named_modules() if isinstance(layer, _BatchNorm)}
+    found: dict[str, tuple[nn.Module, int]] = {
+        name: (layer, 1) for name, layer in network.named_modules() if isinstance(layer, _BatchNorm)
+    }
     if not found:
         found = {name: (layer, dim) for name, layer in network.named_modules() if (dim := _channel_dim(layer))}
     if not found:

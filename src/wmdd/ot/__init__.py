@@ -1,7 +1,8 @@
 """Optimal transport: tensors in, tensors out; no settings, no files.
 
-``solve(BarycenterProblem(points, m), "exact")`` summarises one class by m weighted atoms. Costs (:func:`squared_distances`),
-exact plans with their certificates (:func:`exact_plan`) and the solvers (:data:`SOLVERS`) stand on their own.
+``solve(BarycenterProblem(points, m), "exact")`` summarises one class by m weighted atoms. Costs
+(:func:`squared_distances`), exact plans with their certificates (:func:`exact_plan`) and the solvers
+(:data:`SOLVERS`) stand on their own.
 """
 
 from wmdd.ot.balanced import solve_uniform

@@ -59,7 +59,8 @@ class BarycenterOutput:
 
     ``cost`` is the exact W2^2 between the output and the uniform measure on the points, ``history`` the cost after each
     iteration of the winning start (it never rises), ``iterations`` its length, ``restarts`` the starts tried.
-    ``duals`` certify the cost at the returned atoms and weights (:class:`wmdd.ot.plans.Duals`, points in the caller's order).
+    ``duals`` certify the cost at the returned atoms and weights (:class:`wmdd.ot.plans.Duals`; the points in the
+    caller's order).
     """
 
     atoms: Tensor

@@ -52,7 +52,7 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """How Lloyd's iteration ended: ``cells``, ``costs [T, R]`` after each iteration, ``steps [R]``, ``converged [R]``."""
+    """How Lloyd's iteration ended: ``cells``, ``costs [T, R]`` after each step, ``steps [R]``, ``converged [R]``."""
 
     cells: Cells
     costs: Tensor

@@ -1,8 +1,8 @@
 """Solver ``paper``: Algorithm 1 of arXiv 2311.18531, after Cuturi and Doucet (ICML 2014, arXiv 1310.4375).
 
-Kept for comparison: faithful, not tuned. One start (``restarts=1``) and K = 10 alternations (``iterations=10``) are what was
-published. The released code differs: it damps the position step by 0.2, which leaves a tenth of the initial noise in
-the atoms after ten rounds, and draws that noise without regard to the scale of the features.
+Kept for comparison: faithful, not tuned. One start (``restarts=1``) and K = 10 alternations (``iterations=10``) are
+what was published. The released code differs: it damps the position step by 0.2, so that ten rounds leave a tenth
+(0.8^10) of the initial noise in the atoms.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def _noise(problem: BarycenterProblem, generator: torch.Generator) -> Tensor:
 
 @dataclass
 class _Alternation:
-    """The state of Algorithm 1: ``atoms [m, D]``, ``weights [m]``, and the optimal ``plan`` between them and the points."""
+    """The state of Algorithm 1: ``atoms [m, D]``, ``weights [m]``, and their optimal ``plan`` to the points."""
 
     points: Tensor
     masses: Tensor

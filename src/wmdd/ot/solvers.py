@@ -27,7 +27,7 @@ SOLVERS: Mapping[str, Solver] = MappingProxyType({"exact": solve_exact, "uniform
 def solve(
     problem: BarycenterProblem, method: Method, seed: int = 0, restarts: int = 4, iterations: int = 100
 ) -> BarycenterOutput:
-    """Solve ``problem`` by ``method``: ``exact`` (free weights), ``uniform`` (equal weights) or ``paper`` (Algorithm 1).
+    """Solve ``problem`` by ``exact`` (free weights), ``uniform`` (equal weights) or ``paper`` (Algorithm 1).
 
     ``paper`` as published is ``restarts=1, iterations=10``. Raises ``SettingsError`` for an unknown method, or when
     restarts or iterations are below 1.

@@ -53,7 +53,7 @@ def _propose(points: Tensor, cells: Cells, generator: torch.Generator) -> Tensor
 
 
 def _swap_costs(points: Tensor, atoms: Tensor, places: Tensor) -> Tensor:
-    """n times the cost after moving atom j to place l, for all at once, ``[L, m]``.
+    """N times the cost after moving atom j to place l, for all at once, ``[L, m]``.
 
     A point served by atom j falls back on its second-nearest atom when j leaves; any point may prefer the new place.
     """

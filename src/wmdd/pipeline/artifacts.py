@@ -35,7 +35,8 @@ def load_teacher(run: RunDirectory) -> Teacher:
     if facts["top1"] <= facts["useless_below"]:
         raise RunError(
             f"the teacher's top-1 is {facts['top1']:.1f} %, near chance ({facts['chance']:.1f} %), so nothing can be "
-            f"distilled from it: train it longer or otherwise (--teacher-epochs, --teacher.lr, --arch) with --redo teacher."
+            f"distilled from it: train it longer or otherwise (--teacher-epochs, --teacher.lr, --arch) "
+            "with `--redo teacher`."
         )
     size = facts["image_size"]
     network = build_network(facts["arch"], len(facts["class_names"]), size, facts["stem"])
@@ -74,7 +75,9 @@ def load_statistics(run: RunDirectory, classes: Sequence[int]) -> ClassStatistic
     row = {k: part.classes.index(k) for part in parts for k in part.classes}
     counts = torch.tensor([len(home[k].features_of(k)) for k in classes])
     moments = {
-        layer: Moments(*(torch.stack([getattr(home[k].moments[layer], what)[row[k]] for k in classes]) for what in ("mean", "var")))
+        layer: Moments(
+            *(torch.stack([getattr(home[k].moments[layer], what)[row[k]] for k in classes]) for what in ("mean", "var"))
+        )
         for layer in parts[0].moments
     }
     return ClassStatistics(
@@ -195,6 +198,8 @@ def load_soft_labels(run: RunDirectory, protocol: str, images: str) -> SoftLabel
     found = [r for r in run.outputs("relabel") if r.covers["protocol"] == protocol and r.covers["images"] == images]
     found.sort(key=lambda record: record.covers["epochs"][0])
     if not found:
-        raise RunError(f"{run.path} has no soft labels of {images} for {protocol}: run `wmdd relabel {run.path}` first.")
+        raise RunError(
+            f"{run.path} has no soft labels of {images} for {protocol}: run `wmdd relabel {run.path}` first."
+        )
     parts = [read_tensors(run.file(record, ".safetensors"))[0] for record in found]
     return SoftLabels(**{name: torch.cat([part[name] for part in parts]) for name in _LABEL_FIELDS if name in parts[0]})

@@ -34,7 +34,9 @@ def write_results(run: RunDirectory) -> None:
                 if done
             },
             "bytes": {
-                "images": _bytes(run, [f for r in records["synthesis"].values() for f in r.files if f.endswith(".png")]),
+                "images": _bytes(
+                    run, [f for r in records["synthesis"].values() for f in r.files if f.endswith(".png")]
+                ),
                 "labels": _bytes(
                     run, [f for r in records["relabel"].values() if r.covers["images"] == "wmdd" for f in r.files]
                 ),

@@ -1,11 +1,11 @@
 """The run directory: what was asked, what was done, with which versions, from which data.
 
-    config.yaml        settings, every "auto" resolved
-    manifest.json      data, and per stage its units: key, files with hashes, seconds, memory, versions, machine
-    metrics.jsonl      losses and accuracies, one line a measurement
-    results.json       scores beside their baselines
-    artifacts/STAGE/   what each stage made; units/NAME.json is written last and makes a unit count as done
-    report/index.html  the page
+config.yaml        settings, every "auto" resolved
+manifest.json      data, and per stage its units: key, files with hashes, seconds, memory, versions, machine
+metrics.jsonl      losses and accuracies, one line a measurement
+results.json       scores beside their baselines
+artifacts/STAGE/   what each stage made; units/NAME.json is written last and makes a unit count as done
+report/index.html  the page
 """
 
 import shutil

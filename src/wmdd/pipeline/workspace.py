@@ -97,6 +97,7 @@ class UnitContext:
     _last: float = 0.0
 
     def __call__(self, step: int, total: int, **values: float) -> None:
+        """Show and keep what a step measured; of quick steps only a few a second."""
         now = time.monotonic()
         last = step == total
         if not last and now - self._last < _SECONDS_BETWEEN_METRICS:

@@ -3,6 +3,7 @@
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -54,7 +55,9 @@ def open_machine(device: str, precision: Precision, threads: int) -> Machine:
     if chosen.type not in ("cpu", "cuda"):
         raise SettingsError(f"runtime.device {device!r} is not supported: use cpu, cuda or cuda:N.")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise SettingsError(f"runtime.device is {device!r}, but torch finds {torch.cuda.device_count()} CUDA devices here.")
+        raise SettingsError(
+            f"runtime.device is {device!r}, but torch finds {torch.cuda.device_count()} CUDA devices here."
+        )
     return Machine(chosen, precision)
 
 
@@ -73,10 +76,10 @@ def default_precision(device: str) -> Precision:
 def _has_bf16_products() -> bool:
     """Whether the CPU has dot products of bfloat16 (AVX512-BF16 or AMX); without them it is emulated and slow."""
     try:
-        flags = open("/proc/cpuinfo", encoding="ascii", errors="ignore").read(1 << 16)
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
     except OSError:
         return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags or "bf16" in flags.split()
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags.split())
 
 
 def default_threads() -> int:

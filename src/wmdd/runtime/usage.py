@@ -4,10 +4,11 @@ import platform
 import resource
 import sys
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -16,7 +17,7 @@ PACKAGES = ("wmdd", "torch", "torchvision", "timm", "numpy", "POT", "scikit-lear
 
 @dataclass
 class Usage:
-    """Seconds of wall time; peak memory of the process (CPU) or of the device's allocator (GPU), in MB."""
+    """Seconds of wall time, and peak memory meanwhile of the process (CPU) or the device's allocator (GPU), in MB."""
 
     seconds: float = 0.0
     peak_mb: float = 0.0
@@ -26,18 +27,32 @@ class Usage:
 def measured(device: torch.device) -> Iterator[Usage]:
     """Fill in the :class:`Usage` of the block when it ends."""
     usage = Usage()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    _reset_peak(device)
     start = time.perf_counter()
     yield usage
     usage.seconds = round(time.perf_counter() - start, 3)
     usage.peak_mb = round(_peak_bytes(device) / 1e6, 1)
 
 
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Linux: the high-water mark begins anew
+    except OSError:
+        return
+
+
 def _peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    # Linux counts kilobytes, macOS bytes.
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    except (OSError, IndexError):
+        pass
+    # Elsewhere the mark of the whole process has to do; Linux counts kilobytes, macOS bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -55,9 +55,9 @@ def train_student(
     log: Log = silent,
     savepoint: Savepoint | None = None,
 ) -> nn.Module:
-    """Train ``network`` on ``images uint8 [M, 3, S, S]`` with ``labels [M]`` and ``weights [M]`` (those of a class sum to 1).
+    """Train ``network`` on ``images uint8 [M, 3, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1).
 
-    ``views_of`` gives each epoch's views; ``seed`` draws the order of batches. Returns the network, placed on the machine.
+    ``views_of`` gives each epoch's views; ``seed`` draws the order of batches. Returns the network, on the machine.
     """
     savepoint = savepoint or Savepoint()
     network = machine.place(network)

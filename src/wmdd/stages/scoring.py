@@ -12,7 +12,7 @@ from wmdd.runtime.device import Machine
 
 @dataclass(frozen=True)
 class Score:
-    """Top-1 and top-5 accuracy and ``per_class`` top-1, all in percent (top-5 is 100 where there are at most 5 classes)."""
+    """Top-1, top-5 and ``per_class`` top-1 accuracy in percent (top-5 is 100 where there are at most 5 classes)."""
 
     top1: float
     top5: float
@@ -21,7 +21,12 @@ class Score:
 
 @torch.no_grad()
 def score(
-    network: nn.Module, images: Images, num_classes: int, preprocessing: Preprocessing, machine: Machine, batch_size: int
+    network: nn.Module,
+    images: Images,
+    num_classes: int,
+    preprocessing: Preprocessing,
+    machine: Machine,
+    batch_size: int,
 ) -> Score:
     """Score ``network`` (put into eval mode) on all of ``images``."""
     network.eval()

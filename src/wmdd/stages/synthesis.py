@@ -157,7 +157,10 @@ def _backward(
 
 
 def _backward_in_chunks(
-    observe: Callable[[Tensor], Observation], chunks: Sequence[Tensor], problem: SynthesisProblem, config: SynthesisConfig
+    observe: Callable[[Tensor], Observation],
+    chunks: Sequence[Tensor],
+    problem: SynthesisProblem,
+    config: SynthesisConfig,
 ) -> dict[str, Tensor]:
     """The same gradient for more images than one forward pass holds.
 
@@ -198,8 +201,8 @@ def _unflatten(flat: Mapping[str, Tensor]) -> Observation:
 
 
 def _state(step: int, pixels: Tensor, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
-    own = {name: value for name, value in optimizer.state[pixels].items()}
-    return {"pixels": pixels, "done": torch.tensor(step)} | {f"adam/{name}": value for name, value in own.items()}
+    adam = {f"adam/{name}": value for name, value in optimizer.state[pixels].items()}
+    return {"pixels": pixels, "done": torch.tensor(step), **adam}
 
 
 def _restore(savepoint: Savepoint, pixels: Tensor, optimizer: torch.optim.Adam) -> int:

@@ -81,4 +81,3 @@ def _train_epoch(
         trainer.update(loss)
         accuracy = 100 * (logits.detach().argmax(dim=1) == labels).double().mean()
         log(trainer.step, trainer.total_steps, loss=float(loss.detach()), accuracy=float(accuracy))
-

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 class Log(Protocol):
     """Receives what a step or an epoch measured."""
 
-    def __call__(self, step: int, total: int, **values: float) -> None: ...
+    def __call__(self, step: int, total: int, **values: float) -> None:
+        """``step`` of ``total`` is done; ``values`` describe it."""
 
 
 def silent(step: int, total: int, **values: float) -> None:
@@ -53,7 +54,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * cosine((self.step + (1 if self.warmup else 0)) / self.total_steps, self.warmup)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         self.step += 1
 
@@ -78,5 +79,3 @@ class Trainer:
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-

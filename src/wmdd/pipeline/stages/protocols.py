@@ -16,4 +16,4 @@ def protocols(config: EvaluationConfig) -> list[Protocol]:
 def _with_epochs(protocol: Protocol, epochs: int) -> Protocol:
     if epochs == protocol.epochs:
         return protocol
-    return replace(protocol, name=f"{protocol.name}({epochs} epochs)", epochs=epochs)
+    return replace(protocol, name=f"{protocol.name}-{epochs}-epochs", epochs=epochs)

@@ -63,7 +63,9 @@ class SynthesisStage(Stage):
             write_png(path, image)
         with torch.no_grad(), work.machine.autocast():
             seen = work.teacher.observe(
-                work.machine.layout(work.teacher.preprocessing.normalize(images.to(work.machine.device), work.machine.dtype))
+                work.machine.layout(
+                    work.teacher.preprocessing.normalize(images.to(work.machine.device), work.machine.dtype)
+                )
             )
         features = seen.features.float().cpu()
         row, distance = nearest(features, statistics.features_of(k))
