@@ -78,7 +78,7 @@ def evaluate(
 
 
 def begin(path: Path, changes: Mapping[str, Any], reporter: Reporter, redo: str | None = None) -> Workspace:
-    """Open the run at ``path`` with ``changes`` (nested values) over its settings, or over the defaults of a new one."""
+    """Open the run at ``path`` with ``changes`` (nested) over its settings, or over the defaults of a new one."""
     run = RunDirectory(path)
     base = to_values(run.config()) if run.exists else {}
     return open_run(run, parse(merge(base, changes)), reporter, redo)

@@ -1,15 +1,13 @@
 """Arguments: essentials first, then every setting as ``--section.name``, from the same dataclasses as the YAML."""
 
 import argparse
+import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
-from wmdd.config.load import Setting, Values, merge, nested, presets, read_preset, read_yaml, settings
-from wmdd.core.errors import SettingsError
+from wmdd.config.load import Setting, Values, merge, nested, presets, read_preset, read_value, read_yaml, settings
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,6 +20,14 @@ class Parser(argparse.ArgumentParser):
         """Print one sentence and exit with 2."""
         sys.stderr.write(f"{self.prog}: {message} (see `{self.prog} --help`).\n")
         sys.exit(2)
+
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """Exit with the first flag that is not one, or else the first word too many, and what was probably meant."""
+        word = next((word for word in words if word.startswith("-")), words[0]).partition("=")[0]
+        if not word.startswith("-"):
+            self.error(f"{word!r} is one word too many")
+        close = difflib.get_close_matches(word, self._option_string_actions, n=1)
+        self.error(f"{word} is not a flag of this command" + (f"; did you mean {close[0]}?" if close else ""))
 
 
 def add_run(parser: Parser, *, optional: bool = False) -> None:
@@ -40,7 +46,7 @@ def add_settings(parser: Parser, *, sections: Iterable[str], shard: bool = True)
     essentials = parser.add_argument_group("essentials")
     for setting in sorted((s for s in chosen if s.flag), key=_reading_order):
         _add(essentials, f"--{setting.flag}", setting)
-    essentials.add_argument("--preset", choices=presets(), help="a shipped set of settings")
+    essentials.add_argument("--preset", metavar="NAME", help=f"a shipped set of settings: {', '.join(presets())}")
     essentials.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings; flags win over it")
     if shard:
         essentials.add_argument(
@@ -90,13 +96,5 @@ def given_settings(arguments: argparse.Namespace) -> Values:
 def _value(setting: Setting, text: str) -> Any:
     """A flag's text as YAML would read it, lists by commas; texts stay texts where the setting is one."""
     if setting.many:
-        return [_scalar(part.strip()) for part in text.split(",")]
-    return text if isinstance(setting.default, str) and setting.default != "auto" else _scalar(text)
-
-
-def _scalar(text: str) -> Any:
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{text!r} cannot be read as a value.") from error
-    return value if isinstance(value, int | float | bool | str) or value is None else text
+        return [read_value(part.strip()) for part in text.split(",")]
+    return text if isinstance(setting.default, str) and setting.default != "auto" else read_value(text)

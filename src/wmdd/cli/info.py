@@ -13,6 +13,7 @@ def add_arguments(parser: Parser, verb: str) -> None:
 def execute(arguments: argparse.Namespace) -> None:
     """Say what the run is of, what each stage has done and what is missing."""
     from wmdd.cli.scores import print_scores
+    from wmdd.pipeline.resolve import resolve
     from wmdd.pipeline.run_directory import RunDirectory
     from wmdd.pipeline.runner import missing_units
     from wmdd.pipeline.stages import ALL_STAGES
@@ -26,6 +27,7 @@ def execute(arguments: argparse.Namespace) -> None:
         print(f"data: {data['source']}, {len(data['classes'])} classes, {data['train']} + {data['validation']} images")
     print(f"distilled: {config.ipc} images per class at {config.data.image_size} px; teacher {config.teacher.arch}")
     work = Workspace(run, config, Reporter(quiet=True))
+    work.config = resolve(config, work.source)  # a hand-edited config.yaml may hold an "auto" again
     rows = []
     for stage in ALL_STAGES:
         units = stage.units(work)

@@ -1,5 +1,8 @@
 """``wmdd``: verbs, and what becomes of errors."""
 
+import difflib
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -32,6 +35,11 @@ The same command again goes on from where it was, after any interruption.
 
 def build_parser(verb: str | None = None) -> Parser:
     """The parser; only the arguments of ``verb`` are filled in, for the other verbs only their names are needed."""
+    return _build_parsers(verb)[0]
+
+
+def _build_parsers(verb: str | None) -> tuple[Parser, Parser]:
+    """The parser, and that of ``verb`` (the same one where there is no verb)."""
     parser = Parser(
         prog="wmdd",
         description="Dataset distillation: from a real, labelled image set make a tiny synthetic one to train on.",
@@ -39,11 +47,13 @@ def build_parser(verb: str | None = None) -> Parser:
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=Parser)
+    chosen = parser
     for name, summary in _VERBS.items():
         sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == verb:
             import_module(_module(name)).add_arguments(sub, name)
-    return parser
+            chosen = sub
+    return parser, chosen
 
 
 def _module(verb: str) -> str:
@@ -53,9 +63,16 @@ def _module(verb: str) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 2 something the user can mend, 130 interrupted."""
     words = sys.argv[1:] if words is None else words
-    verb = next((word for word in words if word in _VERBS), None)
-    parser = build_parser(verb)
-    arguments = parser.parse_args(words)
+    _accept_any_text()
+    verb = next((word for word in words if not word.startswith("-")), None)
+    parser, chosen = _build_parsers(verb)
+    if verb is not None and verb not in _VERBS:
+        close = difflib.get_close_matches(verb, _VERBS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"use {', '.join(_VERBS)}"
+        parser.error(f"{verb!r} is not a verb: {hint}")
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        chosen.refuse(unknown)
     if arguments.version:
         from wmdd import __version__
 
@@ -66,13 +83,42 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     try:
         import_module(_module(arguments.verb)).execute(arguments)
-    except WmddError as error:
-        sys.stderr.write(f"wmdd: {error}\n")
-        return 2
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("wmdd: interrupted; the same command goes on from here.\n")
         return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `wmdd info RUN | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if (sentence := _sentence(error)) is None:
+            raise
+        sys.stderr.write(f"wmdd: {sentence}.\n")
+        return 2
     return 0
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell the user without the final stop; None for a bug, which keeps its traceback."""
+    if isinstance(error, WmddError):
+        return " ".join(str(error).splitlines()).rstrip(".")
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return f"{where}{error.strerror}; the same command goes on from here once that is mended"
+    # torch is not imported here, and its CPU allocator raises a plain RuntimeError.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
+        return (
+            "there is not enough memory for these settings: lower synthesis.batch_size, teacher.batch_size, "
+            "evaluation.batch_size, data.memory_gb, data.image_size or ipc, whichever is large"
+        )
+    return None
+
+
+def _accept_any_text() -> None:
+    """Let output that cannot show a character show a question mark instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """``wmdd run``."""
 
 import argparse
+import os
 from pathlib import Path
 
 from wmdd.cli.arguments import Parser, add_run, add_settings, given_settings
@@ -40,4 +41,4 @@ def execute(arguments: argparse.Namespace) -> None:
 
 
 def _default_folder(source: str) -> Path:
-    return Path("runs") / (Path(source).expanduser().resolve().name or "data")
+    return Path("runs") / (os.path.basename(os.path.realpath(os.path.expanduser(source))) or "data")

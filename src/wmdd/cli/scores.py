@@ -1,5 +1,8 @@
 """Tables on standard output."""
 
+from typing import Any
+
+from wmdd.core.errors import RunError
 from wmdd.pipeline.artifacts import load_barycenters, teacher_facts
 from wmdd.pipeline.results import Row, summarize
 from wmdd.pipeline.run_directory import RunDirectory
@@ -9,7 +12,7 @@ from wmdd.storage.json import read_json
 
 def print_scores(run: RunDirectory) -> None:
     """Every score beside its baselines."""
-    results = read_json(run.path / "results.json")
+    results = _read_results(run)
     if not results["scores"]:
         print_teacher(run)
         return
@@ -21,6 +24,18 @@ def print_scores(run: RunDirectory) -> None:
     )
     rows.append(["chance", "", "", "", "", _number(results["chance"]), ""])
     print_table("Accuracy on the real validation images", columns, rows)
+
+
+def _read_results(run: RunDirectory) -> dict[str, Any]:
+    path = run.path / "results.json"
+    try:
+        results: dict[str, Any] = read_json(path)
+        summarize(results)
+        if not {"arch", "top1", "top5"} <= set(results["teacher"]) or "chance" not in results:
+            raise LookupError
+    except (RunError, LookupError, TypeError, AttributeError, ValueError) as error:
+        raise RunError(f"{path} is missing or damaged: `wmdd run {run.path}` gathers it again.") from error
+    return results
 
 
 def _line(row: Row) -> list[str]:

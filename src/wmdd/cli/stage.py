@@ -3,8 +3,10 @@
 import argparse
 
 from wmdd.cli.arguments import Parser, add_run, add_settings, given_settings
+from wmdd.core.errors import SettingsError
 
 _STAGES = {"synthesize": "synthesis", "evaluate": "evaluation"}
+_MAKES = {"evaluate": ("relabel", "evaluation")}
 _SECTIONS = {
     "teacher": ("", "data", "teacher", "runtime"),
     "statistics": ("runtime",),
@@ -34,12 +36,18 @@ def execute(arguments: argparse.Namespace) -> None:
     from wmdd.runtime.progress import Reporter
 
     stage = _STAGES.get(arguments.verb, arguments.verb)
+    makes = _MAKES.get(arguments.verb, (stage,))
+    if arguments.redo is not None and arguments.redo not in makes:
+        raise SettingsError(
+            f"--redo is {arguments.redo!r}, but `wmdd {arguments.verb}` makes only {' and '.join(makes)}: "
+            f"use `wmdd run {arguments.run} --redo STAGE`."
+        )
     if stage != "teacher":
         RunDirectory(arguments.run).config()  # only the first stage may begin a run
     shard = Shard.parse(arguments.shard)
     with Reporter(quiet=arguments.quiet) as reporter:
         work = begin(arguments.run, values, reporter, arguments.redo)
-        run_stages(work, ("relabel", "evaluation") if stage == "evaluation" else (stage,), shard)
+        run_stages(work, makes, shard)
     if stage == "teacher":
         print_teacher(work.run)
     elif stage == "barycenters":

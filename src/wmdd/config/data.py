@@ -13,7 +13,7 @@ class DataConfig:
     """Settings of the real data."""
 
     source: str = setting("digits", "'digits' (embedded) or an image folder: train/CLASS/*, or CLASS/*", flag="data")
-    image_size: Auto | Annotated[int, Ge(8)] = setting(
+    image_size: Auto | Annotated[int, Interval(ge=8, le=4096)] = setting(
         "auto", "side in pixels; auto: 32 for digits, else what the images have, at most 224", flag="image-size"
     )
     validation: Annotated[float, Interval(gt=0, lt=1)] = setting(
@@ -22,4 +22,4 @@ class DataConfig:
     split_seed: Natural = setting(0, "seed of that split")
     flip: Auto | bool = setting("auto", "whether a mirrored image keeps its class; auto: no for digits, else yes")
     memory_gb: Annotated[float, Ge(0)] = setting(4.0, "larger sets are streamed from disk instead of held as uint8")
-    workers: Natural = setting(2, "threads or processes that decode images")
+    workers: Annotated[int, Interval(ge=0, le=256)] = setting(2, "threads or processes that decode images")

@@ -23,8 +23,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         for name in self.protocols:
             if name not in PROTOCOLS:
-                raise ValueError(f"{name!r} is not a protocol: use {', '.join(PROTOCOLS)}")
+                raise ValueError(f"evaluation.protocols has {name!r}, which is no protocol: use {', '.join(PROTOCOLS)}")
         for what in ("protocols", "students", "seeds"):
             values = getattr(self, what)
             if not values or len(set(values)) != len(values):
-                raise ValueError(f"evaluation.{what} needs at least one entry and no entry twice")
+                raise ValueError(f"evaluation.{what} is {list(values)}, but needs at least one entry and none twice")

@@ -2,6 +2,8 @@
 
 import dataclasses
 import difflib
+import math
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,10 +12,17 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
+from wmdd.config.describe import describe, takes_bool
 from wmdd.config.run import RunConfig
 from wmdd.core.errors import SettingsError
 
 Values = dict[str, Any]
+
+_MOST = 1_000_000_000
+"""The largest whole number a setting may be, seeds excepted: what is counted must fit into memory and integers."""
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 200
 
 
 @dataclass(frozen=True)
@@ -61,17 +70,20 @@ def parse(values: Mapping[str, Any], origin: str = "settings") -> RunConfig:
 
     _refuse_unknown(values, RunConfig, "", origin)
     try:
-        return TypeAdapter(RunConfig).validate_python(dict(values))
+        config = TypeAdapter(RunConfig).validate_python(dict(values))
     except ValidationError as error:
-        raise SettingsError(f"{origin}: {_sentence(error.errors())}") from None
+        (first, *_) = error.errors()
+        raise SettingsError(f"{origin}: {_sentence(first, values)}.") from None
+    _refuse_endless(config, origin)
+    return config
 
 
 def _refuse_unknown(values: Any, kind: type, prefix: str, origin: str) -> None:
     if not isinstance(values, Mapping):
         raise SettingsError(
-            f"{origin}: {prefix.rstrip('.') or 'the file'} must be a mapping of settings, not {values!r}."
+            f"{origin}: {prefix.rstrip('.') or 'the file'} must be a mapping of settings, not {_brief.repr(values)}."
         )
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     for key, value in values.items():
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1)
@@ -79,39 +91,90 @@ def _refuse_unknown(values: Any, kind: type, prefix: str, origin: str) -> None:
             raise SettingsError(f"{origin}: {prefix}{key} is not a setting; {hint}")
         if dataclasses.is_dataclass(hints[key]):
             _refuse_unknown(value, hints[key], f"{prefix}{key}.", origin)
+        elif isinstance(value, bool) and not takes_bool(hints[key]):  # pydantic would take true for 1
+            raise SettingsError(f"{origin}: {_wrong(prefix + key, value, hints[key])}.")
 
 
-def _sentence(errors: Any) -> str:
-    known = {setting.name for setting in settings()}
+def _sentence(error: Any, values: Mapping[str, Any]) -> str:
+    """One of pydantic's errors, in our words: a dataclass's own complaint, or what the setting should be."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    kind: Any = RunConfig
+    value: Any = values
     name = ""
-    for part in errors[0]["loc"]:
-        if name in known:
+    for part in error["loc"]:
+        if not dataclasses.is_dataclass(kind):
             break
-        name = f"{name}.{part}" if name else str(part)
-    reasons = dict.fromkeys(
-        entry["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-        for entry in errors
-        if entry["loc"][: len(name.split("."))] == errors[0]["loc"][: len(name.split("."))]
-    )
-    given = "" if name not in known else f" is {errors[0]['input']!r}, but"
-    return f"{name}{given or ':'} {', or '.join(reason[0].lower() + reason[1:] for reason in reasons)}."
+        kind = get_type_hints(kind, include_extras=True)[part]
+        value, name = value[part], f"{name}.{part}".removeprefix(".")
+    return _wrong(name, value, kind)
+
+
+def _wrong(name: str, value: Any, kind: Any) -> str:
+    finite = not isinstance(value, float) or math.isfinite(value)
+    wanted = describe(kind) if finite else describe(kind).replace("a number", "a finite number")
+    return f"{name} is {_brief.repr(value)}, but it should be {wanted}"
+
+
+def _refuse_endless(config: RunConfig, origin: str) -> None:
+    for name, value in dotted(config).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingsError(f"{origin}: {name} is {value}, but it should be a finite number.")
+        if isinstance(value, int) and value > _MOST and not name.endswith("seed"):
+            raise SettingsError(f"{origin}: {name} is {_brief.repr(value)}, but it should be at most {_MOST}.")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's plain types; a key given twice is an error, as the first of the two would have no effect."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path) -> Values:
     """The nested values of a settings file.
 
     Raises:
-        SettingsError: the file is missing or not YAML.
+        SettingsError: the file is missing, not YAML, or has keys that are not settings.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise SettingsError(f"settings file {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"settings file {path} is not YAML ({' '.join(str(error).split())}).") from error
-    if values is not None and not isinstance(values, dict):
-        raise SettingsError(f"settings file {path} must hold a mapping of settings, not {type(values).__name__}.")
-    return values or {}
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"settings file {path} is not UTF-8 text: save it as that.") from error
+    except Exception as error:  # PyYAML's constructors raise whatever a malformed value makes them stumble over.
+        raise SettingsError(f"settings file {path} is not YAML ({_place(error)}): correct it there.") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise SettingsError(f"settings file {path} must hold a mapping of settings, not {_brief.repr(values)}.")
+    _refuse_unknown(values, RunConfig, "", f"settings file {path}")
+    return values
+
+
+def _place(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    mark = getattr(error, "problem_mark", None)
+    reason = " ".join(str(getattr(error, "problem", None) or getattr(error, "reason", None) or error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {reason}" if mark else reason
+
+
+def read_value(text: str) -> Any:
+    """A word of the command line as YAML reads it: a number, true, false, null, or the text itself."""
+    try:
+        value = yaml.safe_load(text)
+    except Exception:  # as above; whether a text will do is for the setting to say
+        return text
+    # A text stays as it was typed: YAML would cut a path at " #".
+    return value if isinstance(value, int | float | bool) or value is None else text
 
 
 def presets() -> list[str]:

@@ -1,9 +1,11 @@
 """The machine: device, precision, threads."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from wmdd.config.settings import Auto, Count, setting
+from annotated_types import Interval
+
+from wmdd.config.settings import Auto, setting
 
 
 @dataclass(frozen=True)
@@ -14,4 +16,4 @@ class RuntimeConfig:
     precision: Auto | Literal["float64", "float32", "bfloat16"] = setting(
         "auto", "arithmetic of the networks; auto: bfloat16 where the processor multiplies it, else float32"
     )
-    threads: Auto | Count = setting("auto", "CPU threads; auto: all cores")
+    threads: Auto | Annotated[int, Interval(ge=1, le=1024)] = setting("auto", "CPU threads; auto: all cores")

@@ -30,4 +30,4 @@ class TeacherConfig:
 
     def __post_init__(self) -> None:
         if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov needs a momentum above 0: set teacher.nesterov to false")
+            raise ValueError("teacher.nesterov needs a teacher.momentum above 0: set teacher.nesterov to false")

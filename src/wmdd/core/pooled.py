@@ -11,7 +11,7 @@ from wmdd.core.types import LayerMoments, Moments
 
 @dataclass(frozen=True)
 class PooledMoments:
-    """Moments of ``G`` classes over the images so far: ``counts [G]``, ``moments[layer]`` of ``[G, C]``, all float64."""
+    """Moments of ``G`` classes over the images so far: ``counts [G]``, ``moments[layer]`` ``[G, C]``, all float64."""
 
     counts: Tensor
     moments: LayerMoments

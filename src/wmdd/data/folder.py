@@ -38,6 +38,7 @@ def open_folder(folder: Path, validation: float, seed: int) -> ImageSource:
     """
     _check_folder(folder)
     root = folder.resolve()
+    _name(root, root.parent)
     held_out = None
     folders = {path.name: path for path in subfolders(root)}
     if "train" in folders and subfolders(folders["train"]):

@@ -4,6 +4,7 @@ from wmdd.models.checkpoint import load_weights
 from wmdd.models.registry import build_network, default_arch, resolve_stem
 from wmdd.models.taps import image_moments, norm_layers
 from wmdd.models.teacher import Teacher
+from wmdd.models.trial import try_student, try_teacher
 
 __all__ = [
     "Teacher",
@@ -13,4 +14,6 @@ __all__ = [
     "load_weights",
     "norm_layers",
     "resolve_stem",
+    "try_student",
+    "try_teacher",
 ]

@@ -1,5 +1,6 @@
 """Loading weights that a user brings: plain tensors only, never code."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +32,30 @@ def load_weights(network: nn.Module, path: Path, arch: str) -> None:
                 f"checkpoint {path} does not fit {arch}: {key!r} has shape {tuple(state[key].shape)}, "
                 f"this network and data need {tuple(value.shape)}."
             )
-    network.load_state_dict(state)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:  # sparse or quantised tensors, for example
+        raise ModelError(f"checkpoint {path} holds tensors that are not plain: save plain float tensors.") from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
+    if not os.path.isfile(path):  # answers False, where pathlib's form raises, if a folder above may not be entered
         raise ModelError(f"checkpoint {path} does not exist: give a .safetensors file, or a .pt of plain tensors.")
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(f"checkpoint {path} cannot be read as safetensors ({error}).") from error
+            raise ModelError(
+                f"checkpoint {path} is not a readable safetensors file ({error}): save it again."
+            ) from error
     return _read_plain_tensors(path)
 
 
 def _read_plain_tensors(path: Path) -> dict[str, Tensor]:
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelError(f"checkpoint {path} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # torch raises many kinds; none of them may execute what the file holds
         raise ModelError(
             f"checkpoint {path} was refused: it is damaged or holds more than plain tensors; "
@@ -57,6 +65,7 @@ def _read_plain_tensors(path: Path) -> dict[str, Tensor]:
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
             loaded = loaded[wrapper]
             break
-    if not isinstance(loaded, dict) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
+    entries = loaded.items() if isinstance(loaded, dict) else ()
+    if not entries or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in entries):
         raise ModelError(f"checkpoint {path} is not a state dict: it must map parameter names to tensors.")
-    return loaded
+    return dict(entries)

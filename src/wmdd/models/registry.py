@@ -1,9 +1,11 @@
 """Networks by name."""
 
 import difflib
+from contextlib import suppress
 from typing import Literal
 
 import timm
+import torch
 from torch import nn
 
 from wmdd.core.errors import ModelError
@@ -50,14 +52,25 @@ def _create(arch: str, num_classes: int, image_size: int) -> nn.Module:
         network: nn.Module = timm.create_model(arch, pretrained=False, num_classes=num_classes)
     except Exception as error:
         raise ModelError(f"timm cannot build {arch!r} for {num_classes} classes: {error}") from error
-    if getattr(network, "patch_embed", None) is None:
-        return network
-    # Transformers fix the number of patches when they are built.
-    try:
-        network = timm.create_model(arch, pretrained=False, num_classes=num_classes, img_size=image_size)
-    except Exception as error:
-        raise ModelError(f"{arch!r} cannot take images of {image_size} px: {error}") from error
+    # Transformers fix the number of patches when they are built; other networks take no such argument.
+    if getattr(network, "patch_embed", None) is not None or _refusal(network, image_size):
+        with suppress(Exception):
+            network = timm.create_model(arch, pretrained=False, num_classes=num_classes, img_size=image_size)
+        if reason := _refusal(network, image_size):
+            raise ModelError(f"{arch!r} cannot take images of {image_size} px: {reason}.")
     return network
+
+
+@torch.no_grad()
+def _refusal(network: nn.Module, image_size: int) -> str:
+    """Why the untrained ``network`` cannot take images of this size, or nothing."""
+    try:
+        network.eval()(torch.zeros(1, 3, image_size, image_size))
+    except Exception as error:  # every network fails in a way of its own
+        return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    finally:
+        network.train()
+    return ""
 
 
 def _suggestion(arch: str) -> str:

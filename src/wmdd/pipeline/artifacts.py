@@ -193,13 +193,19 @@ def write_soft_labels(path: Path, labels: SoftLabels) -> None:
     write_tensors(path, {name: tensor for name, tensor in tensors.items() if tensor is not None})
 
 
-def load_soft_labels(run: RunDirectory, protocol: str, images: str) -> SoftLabels:
-    """The soft labels of all epochs of a protocol, for the set called ``images`` (``wmdd`` or ``random-real-SEED``)."""
+def load_soft_labels(run: RunDirectory, protocol: str, images: str, epochs: int) -> SoftLabels:
+    """The soft labels of all ``epochs`` of a protocol, for the set called ``images`` (``wmdd`` or ``random-real-SEED``).
+
+    Raises:
+        RunError: those of some epochs are not made yet, or a file is damaged.
+    """
     found = [r for r in run.outputs("relabel") if r.covers["protocol"] == protocol and r.covers["images"] == images]
     found.sort(key=lambda record: record.covers["epochs"][0])
-    if not found:
+    there = sum(record.covers["epochs"][1] - record.covers["epochs"][0] for record in found)
+    if there != epochs:
         raise RunError(
-            f"{run.path} has no soft labels of {images} for {protocol}: run `wmdd relabel {run.path}` first."
+            f"{run.path} has the soft labels of {there} of {epochs} epochs of {images} for {protocol}: "
+            f"run `wmdd relabel {run.path}`, or the other shards, first."
         )
     parts = [read_tensors(run.file(record, ".safetensors"))[0] for record in found]
     return SoftLabels(**{name: torch.cat([part[name] for part in parts]) for name in _LABEL_FIELDS if name in parts[0]})

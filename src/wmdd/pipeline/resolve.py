@@ -1,13 +1,14 @@
 """Every "auto" becomes a value, here and nowhere else, before anything is computed."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from wmdd.config import RunConfig
 from wmdd.core.errors import SettingsError
 from wmdd.data import ImageSource, flips, natural_size
-from wmdd.models import default_arch, resolve_stem
-from wmdd.runtime.device import default_device, default_precision, default_threads
+from wmdd.models import default_arch, resolve_stem, try_student, try_teacher
+from wmdd.runtime.device import default_device, default_precision, default_threads, find_device
 
 
 def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
@@ -18,7 +19,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     """
     data = replace(
         config.data,
-        source=config.data.source if config.data.source == "digits" else str(Path(config.data.source).resolve()),
+        source=config.data.source if config.data.source == "digits" else _absolute(config.data.source),
         image_size=natural_size(source) if config.data.image_size == "auto" else config.data.image_size,
         flip=flips(source) if config.data.flip == "auto" else config.data.flip,
     )
@@ -28,7 +29,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         config.teacher,
         arch=default_arch(size) if config.teacher.arch == "auto" else config.teacher.arch,
         stem=resolve_stem(size) if config.teacher.stem == "auto" else config.teacher.stem,
-        checkpoint=config.teacher.checkpoint and str(Path(config.teacher.checkpoint).resolve()),
+        checkpoint=config.teacher.checkpoint and _absolute(config.teacher.checkpoint),
     )
     device = default_device() if config.runtime.device == "auto" else config.runtime.device
     runtime = replace(
@@ -51,6 +52,28 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     )
     _check(resolved, source)
     return resolved
+
+
+def _absolute(path: str) -> str:
+    return os.path.realpath(os.path.expanduser(path))
+
+
+def try_out(config: RunConfig, source: ImageSource) -> None:
+    """Find out now, not after hours, whether the machine and the networks of resolved settings can be used.
+
+    Raises:
+        SettingsError: the device is absent.
+        ModelError: a network or a checkpoint cannot be used with these images.
+    """
+    size, stem, classes = config.data.image_size, config.teacher.stem, len(source.class_names)
+    assert isinstance(size, int), "settings are resolved before they are tried"
+    assert stem != "auto", "settings are resolved before they are tried"
+    find_device(config.runtime.device)
+    checkpoint = None if config.teacher.checkpoint is None else Path(config.teacher.checkpoint)
+    try_teacher(config.teacher.arch, classes, size, stem, checkpoint)
+    for student in config.evaluation.students:
+        if student != config.teacher.arch:
+            try_student(student, classes, size, stem)
 
 
 def _check(config: RunConfig, source: ImageSource) -> None:

@@ -13,6 +13,8 @@ from wmdd.storage.json import read_json, write_json
 def write_results(run: RunDirectory) -> None:
     """Gather the scores of all finished units into ``results.json``."""
     records = {stage: run.records(stage) for stage in STAGES}
+    if not records["teacher"]:  # another shard is still at it
+        return
     (teacher,) = records["teacher"].values()
     facts = read_json(run.file(teacher, ".json"))
     evaluated = list(records["evaluation"].values())

@@ -8,6 +8,7 @@ artifacts/STAGE/   what each stage made; units/NAME.json is written last and mak
 report/index.html  the page
 """
 
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -58,14 +59,18 @@ class RunDirectory:
         Raises:
             RunError: something else is here.
         """
-        if (self.path / "config.yaml").is_file():
-            return True
-        if self.path.exists() and not self.path.is_dir():
-            raise RunError(f"{self.path} is a file: name a folder for the run.")
         try:
+            str(self.path).encode()
+            if (self.path / "config.yaml").is_file():
+                return True
+            if os.path.lexists(self.path) and not self.path.is_dir():
+                raise RunError(f"{self.path} is a file or a link to nowhere: name a folder for the run.")
             foreign = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
+        except UnicodeEncodeError as error:
+            readable = os.fsencode(self.path).decode(errors="replace")
+            raise RunError(f"{readable} is not a UTF-8 name: name another folder for the run.") from error
         except OSError as error:
-            raise RunError(f"{self.path} cannot be read: {error.strerror}.") from error
+            raise RunError(f"{self.path} cannot be read: {error.strerror}; name another folder for the run.") from error
         foreign = [name for name in foreign if not name.endswith(TEMPORARY_SUFFIX)]
         if foreign:
             raise RunError(f"{self.path} holds {foreign[0]!r} but no run: name an empty or a new folder.")
@@ -89,7 +94,12 @@ class RunDirectory:
     def data(self) -> dict[str, Any]:
         """Class names, fingerprint and sizes of the split the run was begun with; empty before that."""
         path = self.path / "manifest.json"
-        return dict(read_json(path)["data"]) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            return dict(read_json(path)["data"])
+        except (RunError, KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{path} is damaged: remove it, and `wmdd run {self.path}` gathers it again.") from error
 
     def write_manifest(self, data: dict[str, Any]) -> None:
         """Gather the records of all units into ``manifest.json``."""
@@ -124,9 +134,12 @@ class RunDirectory:
         records = []
         for path in paths:
             try:
-                records.append(UnitRecord(**read_json(path)))
+                record = UnitRecord(**read_json(path))
             except (TypeError, RunError) as error:
                 raise RunError(f"{path} is damaged: {self._remake(stage)}.") from error
+            if path.stem != _file_name(record.name) or not isinstance(record.covers, dict):
+                raise RunError(f"{path} is damaged: {self._remake(stage)}.")
+            records.append(record)
         return {record.name: record for record in records}
 
     def verify(self, stage: str, record: UnitRecord) -> None:
@@ -141,7 +154,11 @@ class RunDirectory:
             path = self._inside(name)
             if not path.is_file():
                 raise RunError(f"{path} is missing though {stage} made it: {self._remake(stage)}.")
-            if digest_file(path) != expected:
+            try:
+                found = digest_file(path)
+            except OSError as error:
+                raise RunError(f"{path} cannot be read: {error.strerror}; {self._remake(stage)}.") from error
+            if found != expected:
                 raise RunError(f"{path} is damaged (its hash is not the recorded one): {self._remake(stage)}.")
         self._verified.add((stage, record.name))
 
@@ -187,8 +204,13 @@ class RunDirectory:
         gone = STAGES[STAGES.index(stage) :]
         for name in gone:
             # The records go first: whatever is left after a kill does not count as done.
-            shutil.rmtree(self.folder(name) / "units", ignore_errors=True)
-            shutil.rmtree(self.folder(name), ignore_errors=True)
+            for folder in (self.folder(name) / "units", self.folder(name)):
+                try:
+                    shutil.rmtree(folder)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    raise RunError(f"{folder} cannot be removed: {error.strerror}; remove it yourself.") from error
         self._verified.clear()
         return gone
 

@@ -1,14 +1,15 @@
 """Doing a run: stages in order, units that are done are skipped, everything is recorded as soon as it is finished."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from wmdd.config import RunConfig
 from wmdd.config.load import dotted
-from wmdd.core.errors import RunError
+from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.hashing import digest, digest_file
 from wmdd.data import ImageSource, open_source
-from wmdd.pipeline.resolve import resolve
+from wmdd.pipeline.resolve import resolve, try_out
 from wmdd.pipeline.results import write_results
 from wmdd.pipeline.run_directory import STAGES, RunDirectory, UnitRecord
 from wmdd.pipeline.stage import Stage
@@ -29,14 +30,18 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
         SettingsError: the settings do not suit the data or the machine.
     """
     began = run.exists
+    if redo is not None and redo not in STAGES:
+        raise SettingsError(f"--redo is {redo!r}, but should be a stage: {', '.join(STAGES)}.")
     source = open_source(config.data)
     config = resolve(config, source)
+    if not began:
+        _refuse_own_data(run, config, source)
+    if not began or redo is not None or run.config() != config:
+        try_out(config, source)
     if began:
+        _refuse_changes(run, run.config(), config, before=redo)
         _refuse_other_data(run, source)
-        if redo is None:
-            _refuse_changes(run, run.config(), config)
-        else:
-            _refuse_changes(run, run.config(), config, before=redo)
+        if redo is not None:
             reporter.say(f"discarding {', '.join(run.discard(redo))}")
     if not began or run.config() != config:
         run.write_config(config)
@@ -45,6 +50,16 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
     work = Workspace(run, config, reporter)
     work.__dict__["source"] = source  # already open: fill the cached property
     return work
+
+
+def _refuse_own_data(run: RunDirectory, config: RunConfig, source: ImageSource) -> None:
+    """Refuse a folder for the run that would count as one of the data's own folders."""
+    root, place = Path(config.data.source), run.path.resolve()
+    if config.data.source == "digits" or not place.is_relative_to(root):
+        return
+    splits = {name.partition("/")[0] for split in (source.train, source.validation) for name in split.names}
+    if splits == set(source.class_names) or place.relative_to(root).parts[0] in splits:
+        raise RunError(f"{run.path} lies among the images of {root}: name a folder outside them for the run.")
 
 
 def _describe(source: ImageSource) -> dict[str, Any]:
@@ -61,8 +76,8 @@ def _refuse_other_data(run: RunDirectory, source: ImageSource) -> None:
     known = run.data().get("fingerprint", source.fingerprint)
     if known != source.fingerprint:
         raise RunError(
-            f"{run.path} was begun with other images than {source.name} holds now (the fingerprint of the split "
-            f"differs): use a new folder for the run, or bring the first images back."
+            f"{run.path} was begun with other images, or another split, than {source.name} gives now: "
+            f"use a new folder for the run, or bring the first ones back."
         )
 
 
@@ -138,6 +153,11 @@ def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> None:
             _make(stage, unit, work, key, f"{stage.name} {unit.name}" if len(units) > 1 else stage.name)
             fresh += 1
             continue
+        if record.covers != unit.covers:
+            raise RunError(
+                f"the record of {stage.name} {unit.name!r} in {work.run.path} is damaged: "
+                f"`wmdd run {work.run.path} --redo {stage.name}` makes it again."
+            )
         if record.key != key:
             raise RunError(
                 f"{stage.name} {unit.name!r} in {work.run.path} was made from other inputs or settings: "

@@ -39,7 +39,8 @@ class Shard:
             SettingsError: the text is not ``i/n`` with 0 <= i < n.
         """
         index, slash, count = text.partition("/")
-        if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        number = slash and text.isascii() and len(text) < 20 and index.isdecimal() and count.isdecimal()
+        if not (number and int(index) < int(count)):
             raise SettingsError(f"--shard {text!r} must be i/n with 0 <= i < n, for example 0/4.")
         return cls(int(index), int(count))
 

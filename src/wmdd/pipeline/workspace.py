@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from wmdd.config import RunConfig
+from wmdd.core.types import DistilledDataset
 from wmdd.data import Images, ImageSource, Split, load_images, open_source
 from wmdd.models import Teacher
-from wmdd.pipeline.artifacts import load_teacher
+from wmdd.pipeline.artifacts import load_distilled, load_teacher
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.runtime.device import Machine, Precision, open_machine
 from wmdd.runtime.progress import Reporter, Task
@@ -83,6 +84,11 @@ class Workspace:
         teacher = load_teacher(self.run)
         self.machine.place(teacher.network)
         return teacher
+
+    @cached_property
+    def distilled(self) -> DistilledDataset:
+        """The distilled set, once synthesis has finished."""
+        return load_distilled(self.run)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The page: collect what a run holds, draw it, write one HTML file. No torch."""
+"""The page: collect what a run holds, draw it, write one self-contained HTML file. No torch."""
 
 from wmdd.report.page import write_report
 

@@ -1,5 +1,366 @@
+"""One self-contained HTML file: no network, no scripts, light and dark."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from wmdd.config.load import dotted, settings
+from wmdd.report import figures
+from wmdd.report.collect import RANDOM_REAL, WMDD, Progress, RunData, Unit, read_run
+from wmdd.report.curves import Curve
+from wmdd.report.gallery import Gallery, build_gallery
+from wmdd.report.plane import MOST_CLASSES, Plane, project
+from wmdd.report.scores import Comparison, comparisons, spelled_out
+from wmdd.storage.atomic import write_text
 
 
 def write_report(path: Path) -> Path:
-    return path
+    """Write ``path/report/index.html`` from what the run in ``path`` holds so far; returns its path.
+
+    Raises:
+        RunError: there is no run in ``path``, or one of its files is damaged.
+    """
+    run = read_run(path)
+    page = path / "report" / "index.html"
+    write_text(page, _environment().get_template("template.html.j2").render(page=Page(run), run=run))
+    return page
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("wmdd.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., str]] = {
+        "count": count,
+        "size": size,
+        "duration": duration,
+        "method": figures.method_name,
+        "recipe": spelled_out,
+        "signed": lambda value: f"{value:+.1f}".replace("-", "−"),
+        "short": lambda value: f"{value:.4g}",
+    }
+    environment.filters.update(filters)
+    return environment
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def count(value: int) -> str:
+    """12345 as ``12 345``, with thin spaces that do not break."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def size(value: float) -> str:
+    """Bytes for people."""
+    for unit in ("bytes", "kB", "MB"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+# --- rows of tables ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Card:
+    """One number of the headline, in percent."""
+
+    title: str
+    value: str
+    percent: float
+    note: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """``mark`` is ``changed``, ``auto`` (the run resolved it) or empty (the default)."""
+
+    name: str
+    value: str
+    default: str
+    help: str
+    mark: str
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """What a stage took."""
+
+    progress: Progress
+    units: int
+    seconds: float
+    peak_mb: float
+    machines: str
+    share: float
+
+
+class Page:
+    """What the template asks for."""
+
+    def __init__(self, run: RunData) -> None:
+        self.run = run
+        self.groups: list[Comparison] = comparisons(run.scores, run.config)
+
+    # --- headline -----------------------------------------------------------------------------------------------------
+
+    @property
+    def css(self) -> Markup:
+        """The style sheet."""
+        return Markup((files("wmdd.report") / "style.css").read_text(encoding="utf-8"))  # noqa: S704
+
+    @property
+    def name(self) -> str:
+        """What was distilled."""
+        source = str(self.run.data.get("source", self.run.config.data.source))
+        return Path(source).name or source
+
+    @property
+    def lead(self) -> str:
+        """Sizes, as far as they are known."""
+        run, side = self.run, self.run.config.data.image_size
+        parts = [f"{count(len(run.class_names))} classes · "] * bool(run.class_names)
+        parts += [f"{count(real)} real training images → " for real in [run.data.get("train")] if real]
+        parts.append(count(self.all_images) if run.class_names else f"{count(run.config.ipc)} per class:")
+        return "".join(parts) + f" synthetic images of {side} × {side} pixels"
+
+    @property
+    def missing(self) -> list[Progress]:
+        """The stages that are not complete."""
+        return [progress for progress in self.run.progress if not progress.complete]
+
+    @property
+    def num_images(self) -> int:
+        """Synthetic images made so far."""
+        return len(self.run.synthesized) * self.run.config.ipc
+
+    @property
+    def all_images(self) -> int:
+        """Synthetic images once the run is complete."""
+        return len(self.run.class_names) * self.run.config.ipc
+
+    @property
+    def first(self) -> Comparison | None:
+        """The first protocol and student: the main result."""
+        return next((group for group in self.groups if WMDD in group.by_seed), None)
+
+    @property
+    def headline(self) -> str:
+        """The main result as a sentence."""
+        if self.first is None:
+            return ""
+        text = (
+            f"A {self.first.student} trained on {count(self.num_images)} distilled images reaches "
+            f"{self.first.top1(WMDD)} % top-1 on real validation images"
+        )
+        if RANDOM_REAL in self.first.by_seed:
+            text += f"; trained on as many random real ones, {self.first.top1(RANDOM_REAL)} %"
+        return f"{text}.".replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
+
+    @property
+    def cards(self) -> list[Card]:
+        """Main result and baselines."""
+        teacher, cards = self.run.teacher, []
+        for method, title in ((WMDD, "Distilled"), (RANDOM_REAL, "Random real images")):
+            if self.first and method in self.first.by_seed:
+                found = self.first.top1(method)
+                seeds = f"{found.count} seed{'s' * (found.count > 1)}"
+                kind = "wmdd" if method == WMDD else "real"
+                cards.append(Card(title, str(found), found.mean, f"{count(self.num_images)} images, {seeds}", kind))
+        if teacher:
+            real = self.run.data.get("train")
+            note = f"teacher on {count(real)} images" if real and teacher["trained"] else "teacher, weights loaded"
+            cards.append(Card("Whole real set", f"{teacher['top1']:.1f}", teacher["top1"], note, "teacher"))
+            chance = teacher["chance"]
+            cards.append(Card("Chance", f"{chance:.1f}", chance, "always naming the largest class", "chance"))
+        return cards
+
+    @property
+    def bytes_images(self) -> int:
+        """The synthetic images on disk."""
+        return self.run.bytes_of(self.run.units["synthesis"], ".png")
+
+    @property
+    def bytes_labels(self) -> int:
+        """Their soft labels on disk, of all protocols."""
+        return self.run.bytes_of([u for u in self.run.units["relabel"] if u.covers["images"] == WMDD], "")
+
+    # --- scores -------------------------------------------------------------------------------------------------------
+
+    @property
+    def seeds_chart(self) -> Markup:
+        """All students."""
+        return _safe(figures.seeds_chart(self.groups, self.run.teacher["top1"], self.run.teacher["chance"]))
+
+    @property
+    def paired(self) -> list[Comparison]:
+        """The groups with both methods on some seed."""
+        return [group for group in self.groups if group.gain]
+
+    @property
+    def differences_chart(self) -> Markup:
+        """Pairs of students."""
+        return _safe(figures.differences_chart(self.paired))
+
+    # --- images and features ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def gallery(self) -> Gallery | None:
+        """The images."""
+        return build_gallery(self.run)
+
+    @cached_property
+    def plane(self) -> Plane | None:
+        """The features."""
+        return project(self.run)
+
+    @property
+    def plane_chart(self) -> Markup:
+        """The features, drawn."""
+        assert self.plane is not None
+        return _safe(figures.plane_chart(self.plane, self.run.class_names))
+
+    @property
+    def plane_is_sample(self) -> bool:
+        """Whether there are more classes than the plane shows."""
+        return sum(len(unit.classes) for unit in self.run.units["statistics"]) > MOST_CLASSES
+
+    # --- curves and classes -------------------------------------------------------------------------------------------
+
+    @property
+    def curve_charts(self) -> list[tuple[str, Markup]]:
+        """Teacher, synthesis, students: title and chart."""
+        curves = self._curves
+        found = [chart for curve in curves("teacher") for chart in figures.teacher_charts(curve)]
+        found += figures.synthesis_charts(curves("synthesis"))
+        found += [chart for group in self.groups for chart in figures.students_charts(group, curves("evaluation"))]
+        return [(title, _safe(chart)) for title, chart in found]
+
+    def _curves(self, stage: str) -> list[Curve]:
+        return [curve for curve in self.run.curves if curve.stage == stage]
+
+    @property
+    def cost_chart(self) -> Markup:
+        """Cost of each barycenter."""
+        assert self.run.barycenters is not None
+        return _safe(figures.cost_chart(self.run.barycenters, self.run.class_names))
+
+    @property
+    def history_chart(self) -> Markup | None:
+        """How the costs fell."""
+        assert self.run.barycenters is not None
+        chart = figures.history_chart(self.run.barycenters, self.run.class_names)
+        return None if chart is None else _safe(chart)
+
+    @property
+    def barycenter_rows(self) -> list[dict[str, Any]]:
+        """One line per class."""
+        found = self.run.barycenters
+        assert found is not None
+        return [
+            {
+                "name": self.run.class_names[k],
+                "cost": float(found.cost[g]),
+                "iterations": int(found.iterations[g]),
+                "converged": bool(found.converged[g]),
+                "weights": (float(found.weights[g].min()), float(found.weights[g].max())),
+            }
+            for g, k in enumerate(found.classes)
+        ]
+
+    @property
+    def class_series(self) -> list[tuple[str, str, Sequence[float]]]:
+        """Top-1 of each class: label, colour, percent."""
+        series: list[tuple[str, str, Sequence[float]]] = []
+        if self.run.teacher:
+            series.append(("teacher", "teacher", self.run.teacher["per_class"]))
+        for method in (self.first or Comparison("", "", {}, {})).methods:
+            kind = {WMDD: "wmdd", RANDOM_REAL: "real"}.get(method, "muted")
+            assert self.first is not None
+            series.append((figures.method_name(method), kind, self.first.per_class(method)))
+        return series
+
+    @property
+    def classes_chart(self) -> Markup:
+        """Top-1 of each class."""
+        series = [(label, kind, np.asarray(row, dtype=np.float64)) for label, kind, row in self.class_series]
+        return _safe(figures.classes_chart(series, self.run.class_names))
+
+    # --- cost, settings, provenance -----------------------------------------------------------------------------------
+
+    @property
+    def stages(self) -> list[StageRow]:
+        """What each stage took."""
+        total = sum(unit.seconds for units in self.run.units.values() for unit in units) or 1.0
+        return [_stage_row(progress, self.run.units[progress.stage], total) for progress in self.run.progress]
+
+    @property
+    def settings(self) -> list[SettingRow]:
+        """Every setting beside its default."""
+        values = dotted(self.run.config)
+        rows = []
+        for known in settings():
+            default = list(known.default) if isinstance(known.default, tuple) else known.default
+            value = values[known.name]
+            mark = "" if value == default else "auto" if default in ("auto", ["auto"]) else "changed"
+            rows.append(SettingRow(known.name, _shown(value), _shown(default), known.help, mark))
+        return rows
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Of Python and packages; several where units were made with several."""
+        found: dict[str, dict[str, None]] = {}
+        for units in self.run.units.values():
+            for unit in units:
+                for name, version in unit.versions.items():
+                    found.setdefault(name, {})[version] = None
+        return {name: ", ".join(several) for name, several in found.items()}
+
+    @property
+    def command(self) -> str:
+        """How to make this run again."""
+        return f"wmdd run RUN --config {quote(str(self.run.path / 'config.yaml'))}"
+
+
+def _stage_row(progress: Progress, units: Sequence[Unit], total: float) -> StageRow:
+    seconds = sum(unit.seconds for unit in units)
+    peak = max((unit.peak_mb for unit in units), default=0.0)
+    machines = "; ".join(dict.fromkeys(unit.machine for unit in units))
+    return StageRow(progress, len(units), seconds, peak, machines, seconds / total)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+def _safe(svg: str) -> Markup:
+    """An SVG of ours: matplotlib has escaped the text within."""
+    return Markup(svg)  # noqa: S704

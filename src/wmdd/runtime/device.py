@@ -48,17 +48,32 @@ def open_machine(device: str, precision: Precision, threads: int) -> Machine:
     """
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+    return Machine(find_device(device), precision)
+
+
+def find_device(device: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        SettingsError: it is unknown or absent.
+    """
+    chosen = _parse(device)
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise SettingsError(
+            f"runtime.device is {device!r}, but torch finds {torch.cuda.device_count()} CUDA devices here: "
+            "use one of those, or cpu."
+        )
+    return chosen
+
+
+def _parse(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise SettingsError(f"runtime.device {device!r} is not a device: use cpu, cuda or cuda:N.") from error
     if chosen.type not in ("cpu", "cuda"):
         raise SettingsError(f"runtime.device {device!r} is not supported: use cpu, cuda or cuda:N.")
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise SettingsError(
-            f"runtime.device is {device!r}, but torch finds {torch.cuda.device_count()} CUDA devices here."
-        )
-    return Machine(chosen, precision)
+    return chosen
 
 
 def default_device() -> str:
@@ -67,8 +82,12 @@ def default_device() -> str:
 
 
 def default_precision(device: str) -> Precision:
-    """bfloat16 where the processor multiplies it in hardware, else float32."""
-    if torch.device(device).type == "cuda":
+    """bfloat16 where the processor multiplies it in hardware, else float32.
+
+    Raises:
+        SettingsError: the device is unknown.
+    """
+    if _parse(device).type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     return "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() and _has_bf16_products() else "float32"
 

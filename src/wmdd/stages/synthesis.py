@@ -64,7 +64,7 @@ def synthesize(
     problem = _place(problem, machine)
     size, ipc = problem.start.shape[-1], problem.start.shape[1]
     lower, upper = teacher.preprocessing.bounds(problem.start)
-    pixels = machine.layout(problem.start.flatten(0, 1)).requires_grad_()
+    pixels = machine.layout(problem.start.flatten(0, 1)).clone().requires_grad_()
     optimizer = torch.optim.Adam([pixels], lr=config.lr, betas=_BETAS)
     plan = [_plan_views(k, ipc, size, config, seed, flip=flip) for k in problem.classes]
     first = _restore(savepoint, pixels, optimizer)
@@ -174,7 +174,7 @@ def _backward_in_chunks(
     sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
     for rows in chunks:
         seen = _flatten(observe(rows))
-        used = [name for name in seen if leaves[name].grad is not None]
+        used = [name for name in seen if seen[name].requires_grad and leaves[name].grad is not None]
         torch.autograd.backward([seen[name] for name in used], [_rows_of(leaves[name], rows) for name in used])
     return losses
 

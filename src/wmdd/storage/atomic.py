@@ -1,6 +1,7 @@
 """Writing a file so that a reader sees all of it or none of it, even after a power cut."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from wmdd.core.errors import RunError
@@ -21,13 +22,18 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
         _flush_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        with suppress(OSError):
+            temporary.unlink()
         raise RunError(f"{path} cannot be written: {error.strerror}; nothing that was there before is lost.") from error
 
 
 def write_text(path: Path, text: str) -> None:
     """:func:`write_bytes` for UTF-8 text."""
-    write_bytes(path, text.encode())
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:  # half of a file name's byte that is not UTF-8
+        raise RunError(f"{path} cannot be written: a name that belongs in it is not UTF-8, rename that.") from error
+    write_bytes(path, content)
 
 
 def _write_through(path: Path, content: bytes) -> None:

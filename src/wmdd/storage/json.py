@@ -43,7 +43,8 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The values of a JSON-lines file; lines that a killed process left unfinished are passed over."""
     lines = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+    # Not splitlines(): it also splits at U+2028 and U+0085, which may stand inside a JSON string.
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []:
         try:
             lines.append(json.loads(line))
         except ValueError:

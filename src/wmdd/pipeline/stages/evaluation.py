@@ -92,7 +92,7 @@ def _labels_and_views(
 ) -> tuple[LabelSource, Callable[[int], EpochViews]]:
     """Where the student's labels and views come from: the stored ones, or made as they are needed."""
     if protocol.labels == "soft" and work.config.evaluation.labels == "stored":
-        stored = load_soft_labels(work.run, protocol.name, set_name)
+        stored = load_soft_labels(work.run, protocol.name, set_name, protocol.epochs)
         return stored_labels(stored.logits), partial(_stored_epoch, stored)
 
     def plan(epoch: int) -> EpochViews:

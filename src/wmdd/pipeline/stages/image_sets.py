@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wmdd.pipeline.artifacts import load_distilled
 from wmdd.pipeline.workspace import Workspace
 from wmdd.runtime.random import stream
 
@@ -30,8 +29,7 @@ def set_names(work: Workspace) -> list[str]:
 def load_set(name: str, work: Workspace) -> ImageSet:
     """The set called ``name``."""
     if name == DISTILLED:
-        distilled = load_distilled(work.run)
-        return ImageSet(distilled.images, distilled.labels, distilled.weights)
+        return ImageSet(work.distilled.images, work.distilled.labels, work.distilled.weights)
     return random_real(int(name.removeprefix(f"{RANDOM_REAL}-")), work)
 
 

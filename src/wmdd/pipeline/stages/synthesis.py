@@ -22,7 +22,7 @@ class SynthesisStage(Stage):
 
     name = "synthesis"
     settings = ("synthesis", "ipc", "seed", "data.flip", "runtime.precision")
-    needs = ("statistics", "barycenters")
+    needs = ("teacher", "statistics", "barycenters")
 
     def units(self, work: Workspace) -> Sequence[Unit]:
         return list(class_groups(len(work.class_names), work.group_size))

@@ -1,0 +1,239 @@
+"""A run directory as plain values and numpy arrays: what is there, and what is still to be made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from wmdd.config import PROTOCOLS, RunConfig
+from wmdd.config.load import parse, read_yaml
+from wmdd.core.errors import RunError
+from wmdd.report.curves import Curve, read_curves
+from wmdd.storage.json import read_json
+
+Array = NDArray[Any]
+
+STAGES = ("teacher", "statistics", "barycenters", "synthesis", "relabel", "evaluation")
+WMDD, RANDOM_REAL = "wmdd", "random-real"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The record of a finished unit; ``files`` maps paths within the run to hashes."""
+
+    name: str
+    key: str
+    covers: dict[str, Any]
+    files: dict[str, str]
+    seconds: float
+    peak_mb: float
+    machine: str
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> list[int]:
+        """The classes it covers (none for units of other kinds)."""
+        return list(self.covers.get("classes", ()))
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one student reached on the validation images, in percent."""
+
+    protocol: str
+    method: str
+    student: str
+    seed: int
+    top1: float
+    top5: float
+    per_class: tuple[float, ...]
+    recipe: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Barycenters:
+    """Those of the finished classes: ``cost [G]``, ``iterations [G]``, ``converged [G]``, ``weights [G, m]``.
+
+    ``history[g]`` is the cost after each iteration.
+    """
+
+    classes: tuple[int, ...]
+    cost: Array
+    iterations: Array
+    converged: Array
+    weights: Array
+    history: tuple[Array, ...]
+    method: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is: ``done`` of ``expected`` ``things``; a finished one may be expected to do nothing at all."""
+
+    stage: str
+    done: int
+    expected: int
+    things: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.done >= self.expected
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Everything the page tells. ``teacher`` is empty, ``barycenters`` None, and so on, where a stage has not run."""
+
+    path: Path
+    config: RunConfig
+    data: dict[str, Any]
+    class_names: tuple[str, ...]
+    units: Mapping[str, Sequence[Unit]]
+    teacher: dict[str, Any]
+    scores: tuple[Score, ...]
+    barycenters: Barycenters | None
+    curves: tuple[Curve, ...]
+    progress: tuple[Progress, ...]
+
+    def paths(self, unit: Unit, suffix: str) -> list[Path]:
+        """The unit's files whose names end so.
+
+        Raises:
+            RunError: one lies outside the run.
+        """
+        return [_inside(self.path, name) for name in unit.files if name.endswith(suffix)]
+
+    def bytes_of(self, units: Iterable[Unit], suffix: str) -> int:
+        """The size on disk of the units' files whose names end so."""
+        paths = [path for unit in units for path in self.paths(unit, suffix)]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+
+    def home(self, stage: str, k: int) -> Unit | None:
+        """The finished unit of ``stage`` that covers class ``k``."""
+        return next((unit for unit in self.units[stage] if k in unit.classes), None)
+
+    @property
+    def synthesized(self) -> list[int]:
+        """The classes that have images."""
+        return sorted(k for unit in self.units["synthesis"] for k in unit.classes)
+
+
+def read_run(path: Path) -> RunData:
+    """Read what the run in ``path`` has left so far.
+
+    Raises:
+        RunError: there is no run, or one of its files is damaged.
+    """
+    if not (path / "config.yaml").is_file():
+        raise RunError(f"there is no run in {path}: make one with `wmdd run {path} --data ...`.")
+    config = parse(read_yaml(path / "config.yaml"), str(path / "config.yaml"))
+    manifest = read_json(path / "manifest.json") if (path / "manifest.json").is_file() else {}
+    data = dict(manifest.get("data", {})) if isinstance(manifest, dict) else {}
+    units = {stage: _read_units(path, stage) for stage in STAGES}
+    teacher = _read_facts(path, units["teacher"])
+    indices: dict[str, int] = data.get("classes", {})
+    names = tuple(teacher.get("class_names", ())) or tuple(sorted(indices, key=indices.__getitem__))
+    return RunData(
+        path=path,
+        config=config,
+        data=data,
+        class_names=names,
+        units=units,
+        teacher=teacher,
+        scores=tuple(_read_score(_inside(path, name)) for unit in units["evaluation"] for name in unit.files),
+        barycenters=_read_barycenters(path, units["barycenters"]),
+        curves=tuple(read_curves(path / "metrics.jsonl")),
+        progress=tuple(_progress(stage, units[stage], config, len(names)) for stage in STAGES),
+    )
+
+
+def read_tensors(path: Path, names: Sequence[str]) -> dict[str, Array]:
+    """The named tensors of a safetensors file.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RunError(f"{path} is missing or damaged ({error}).") from error
+
+
+def _inside(run: Path, name: str) -> Path:
+    path = run / name
+    if not path.resolve().is_relative_to(run.resolve()):
+        raise RunError(f"{run} names a file outside itself ({name!r}): the run cannot be trusted.")
+    return path
+
+
+# --- units ------------------------------------------------------------------------------------------------------------
+
+
+def _read_units(path: Path, stage: str) -> tuple[Unit, ...]:
+    units = []
+    for file in sorted((path / "artifacts" / stage / "units").glob("[!.]*.json")):
+        try:
+            units.append(Unit(**read_json(file)))
+        except TypeError as error:
+            raise RunError(f"{file} is not the record of a unit: `wmdd run {path} --redo {stage}` makes it.") from error
+    return tuple(units)
+
+
+def _read_facts(path: Path, units: Sequence[Unit]) -> dict[str, Any]:
+    names = [name for unit in units for name in unit.files if name.endswith(".json")]
+    return dict(read_json(_inside(path, names[0]))) if names else {}
+
+
+def _read_score(path: Path) -> Score:
+    found = read_json(path)
+    try:
+        return Score(**{**found, "per_class": tuple(found["per_class"])})
+    except (TypeError, KeyError) as error:
+        raise RunError(f"{path} is not a student's score ({error}).") from error
+
+
+def _read_barycenters(path: Path, units: Sequence[Unit]) -> Barycenters | None:
+    rows: dict[int, tuple[Array, ...]] = {}
+    method = ""
+    for unit in units:
+        file = next(_inside(path, name) for name in unit.files)
+        tensors = read_tensors(file, ("cost", "iterations", "converged", "weights", "history"))
+        rows |= dict(zip(unit.classes, zip(*tensors.values(), strict=True), strict=True))
+        with safe_open(file, framework="numpy") as opened:
+            method = (opened.metadata() or {}).get("method", "")
+    if not rows:
+        return None
+    classes = tuple(sorted(rows))
+    cost, iterations, converged, weights = (np.stack([rows[k][i] for k in classes]) for i in range(4))
+    history = tuple(rows[k][4][~np.isnan(rows[k][4])] for k in classes)
+    return Barycenters(classes, cost, iterations, converged, weights, history, method)
+
+
+# --- what is still to be made -----------------------------------------------------------------------------------------
+
+
+def _progress(stage: str, units: Sequence[Unit], config: RunConfig, num_classes: int) -> Progress:
+    if stage == "teacher":
+        return Progress(stage, len(units), 1, "network")
+    if stage == "relabel":
+        done = sum(unit.covers["epochs"][1] - unit.covers["epochs"][0] for unit in units)
+        return Progress(stage, done, _label_epochs(config), "epochs of labels")
+    if stage == "evaluation":
+        evaluation = config.evaluation
+        students = len(evaluation.protocols) * len(evaluation.students) * len(evaluation.seeds) * 2
+        return Progress(stage, len(units), students, "students")
+    return Progress(stage, sum(len(unit.classes) for unit in units), max(num_classes, 1), "classes")
+
+
+def _label_epochs(config: RunConfig) -> int:
+    """Epochs of stored soft labels over all sets: the distilled one, and one of random real images for each seed."""
+    if config.evaluation.labels == "online":
+        return 0
+    soft = [PROTOCOLS[name] for name in config.evaluation.protocols if PROTOCOLS[name].labels == "soft"]
+    return sum(config.evaluation.epochs or protocol.epochs for protocol in soft) * (1 + len(config.evaluation.seeds))

@@ -1,0 +1,107 @@
+"""Means and spreads over seeds, and differences of pairs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
+from typing import Any
+
+from wmdd.config import RunConfig
+from wmdd.report.collect import RANDOM_REAL, WMDD, Score
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and (ddof 1) standard deviation over ``count`` values; no spread of a single one."""
+
+    mean: float
+    std: float | None
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """That of ``values``."""
+        return cls(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+    @property
+    def error(self) -> float | None:
+        """The standard error of the mean."""
+        return None if self.std is None else self.std / sqrt(self.count)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f}" if self.std is None else f"{self.mean:.1f} ± {self.std:.1f}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The students of one architecture under one protocol. ``by_seed[method][seed]`` is a score."""
+
+    protocol: str
+    student: str
+    recipe: dict[str, Any]
+    by_seed: dict[str, dict[int, Score]]
+
+    @property
+    def methods(self) -> list[str]:
+        """Distilled first, then random real, then any other."""
+        return sorted(self.by_seed, key=lambda method: ((WMDD, RANDOM_REAL, method).index(method), method))
+
+    def top1(self, method: str) -> Spread:
+        """Top-1 over seeds."""
+        return Spread.of([score.top1 for score in self.by_seed[method].values()])
+
+    def top5(self, method: str) -> Spread:
+        """Top-5 over seeds."""
+        return Spread.of([score.top5 for score in self.by_seed[method].values()])
+
+    @property
+    def differences(self) -> dict[int, float]:
+        """Top-1 of distilled minus random real images, for each seed that has both."""
+        ours, theirs = (self.by_seed.get(method, {}) for method in (WMDD, RANDOM_REAL))
+        return {seed: ours[seed].top1 - theirs[seed].top1 for seed in sorted(ours.keys() & theirs.keys())}
+
+    @property
+    def gain(self) -> Spread | None:
+        """The paired difference over seeds; None where no seed has both."""
+        return Spread.of(list(self.differences.values())) if self.differences else None
+
+    def per_class(self, method: str) -> list[float]:
+        """Top-1 of each class, the mean over seeds."""
+        rows = [score.per_class for score in self.by_seed[method].values()]
+        return [mean(values) for values in zip(*rows, strict=True)]
+
+
+def comparisons(scores: Sequence[Score], config: RunConfig) -> list[Comparison]:
+    """The scores side by side, in the order in which the settings name protocols and students."""
+    groups: dict[tuple[str, str], Comparison] = {}
+    for score in scores:
+        group = groups.setdefault(
+            (score.protocol, score.student), Comparison(score.protocol, score.student, score.recipe, {})
+        )
+        group.by_seed.setdefault(score.method, {})[score.seed] = score
+    return sorted(groups.values(), key=lambda group: _rank(group, config))
+
+
+def _rank(group: Comparison, config: RunConfig) -> tuple[int, int, str, str]:
+    """Where a group stands; those that the settings no longer name come last."""
+    protocols, students = config.evaluation.protocols, config.evaluation.students
+    base = group.protocol.split("(", 1)[0]
+    return (
+        protocols.index(base) if base in protocols else len(protocols),
+        students.index(group.student) if group.student in students else len(students),
+        group.protocol,
+        group.student,
+    )
+
+
+def spelled_out(recipe: dict[str, Any]) -> str:
+    """A protocol in words."""
+    soft = recipe.get("labels") == "soft"
+    parts = [
+        f"soft labels, KL at temperature {recipe.get('temperature', 0):g}" if soft else "class labels, cross-entropy",
+        f"{recipe.get('epochs')} epochs in batches of {recipe.get('batch_size')}",
+        f"AdamW at {recipe.get('lr', 0):g} (weight decay {recipe.get('weight_decay', 0):g}), cosine",
+        f"crops of at least {100 * recipe.get('min_crop', 0):g} % of the area",
+    ]
+    parts += ["CutMix"] * bool(recipe.get("cutmix")) + ["images weighted by their atoms"] * bool(recipe.get("weighted"))
+    return ", ".join(parts)

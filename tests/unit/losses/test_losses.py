@@ -1,0 +1,59 @@
+"""What the losses promise beyond their formulas."""
+
+import torch
+
+from wmdd.core.types import Moments
+from wmdd.losses import class_moments, feature_loss, soft_label_loss, statistics_loss
+
+
+def test_the_norm_has_gradient_zero_where_it_is_zero() -> None:
+    features = torch.ones(2, 3, 4, requires_grad=True)
+    feature_loss(features, torch.ones(2, 3, 4), "norm").sum().backward()
+    assert features.grad is not None
+    assert not features.grad.any()
+
+
+def test_the_gradient_of_the_norm_does_not_shrink_with_the_distance() -> None:
+    for kind, ratio in (("norm", 1.0), ("squared", 0.001)):
+        sizes = []
+        for distance in (1.0, 0.001):
+            features = torch.full((1, 2, 3), distance, dtype=torch.float64, requires_grad=True)
+            feature_loss(features, torch.zeros(1, 2, 3), kind).sum().backward()  # type: ignore[arg-type]
+            assert features.grad is not None
+            sizes.append(features.grad.norm())
+        torch.testing.assert_close(sizes[1] / sizes[0], torch.tensor(ratio, dtype=torch.float64))
+
+
+def test_classes_do_not_mix() -> None:
+    mine = {"a": Moments(torch.rand(3, 4), torch.rand(3, 4))}
+    real = {
+        "a": Moments(torch.rand(3, 4), torch.rand(3, 4)),
+        "not asked for": Moments(torch.rand(3, 9), torch.rand(3, 9)),
+    }
+    together = statistics_loss(mine, real, "norm")
+    for k in range(3):
+        alone = [
+            {name: Moments(mean[k : k + 1], var[k : k + 1]) for name, (mean, var) in m.items()} for m in (mine, real)
+        ]
+        torch.testing.assert_close(statistics_loss(*alone, "norm"), together[k : k + 1])
+
+
+def test_the_real_statistics_may_be_wider_than_the_synthetic_ones() -> None:
+    mine = {"a": Moments(torch.zeros(1, 2), torch.zeros(1, 2))}
+    real = {"a": Moments(torch.ones(1, 2, dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64))}
+    assert statistics_loss(mine, real, "squared").dtype == torch.float32
+
+
+def test_a_weight_of_one_takes_the_image_alone() -> None:
+    images = Moments(torch.rand(4, 3), torch.rand(4, 3))
+    found = class_moments(images, torch.eye(4)[[2]])
+    assert torch.equal(found.mean, images.mean[[2]])
+    assert torch.equal(found.var, images.var[[2]])
+
+
+def test_a_student_of_weight_zero_is_not_learned_from() -> None:
+    student = torch.randn(3, 5, requires_grad=True)
+    soft_label_loss(student, torch.randn(3, 5), 20.0, torch.tensor([1.5, 0.0, 1.5])).backward()
+    assert student.grad is not None
+    assert not student.grad[1].any()
+    assert student.grad[0].any()

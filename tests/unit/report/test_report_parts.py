@@ -1,0 +1,251 @@
+"""Curves, scores, features, images and charts by themselves."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from written_runs import WrittenRun
+
+from wmdd.config import RunConfig
+from wmdd.report import figures
+from wmdd.report.collect import Barycenters, Score, read_run
+from wmdd.report.curves import Curve, band, read_curves, thinned
+from wmdd.report.gallery import build_gallery, png_uri
+from wmdd.report.page import count, duration, size
+from wmdd.report.plane import project, spread_out
+from wmdd.report.scores import Spread, comparisons
+from wmdd.report.svg import chart, plain
+
+
+def lines(path, *values):
+    path.write_text("".join(v if isinstance(v, str) else json.dumps(v) + "\n" for v in values), encoding="utf-8")
+    return path
+
+
+def line(step, loss, unit="u", **more):
+    return {"stage": "teacher", "unit": unit, "step": step, "of": 9, "loss": loss, **more}
+
+
+# --- curves -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_last_line_of_a_repeated_step_counts(tmp_path):
+    path = lines(tmp_path / "m", line(1, 9.0), line(2, 8.0), line(2, 7.0), line(3, 6.0))
+    (curve,) = read_curves(path)
+    assert curve.steps.tolist() == [1, 2, 3]
+    assert curve.values["loss"].tolist() == [9, 7, 6]
+
+
+def test_a_unit_that_is_redone_forgets_its_earlier_life(tmp_path):
+    (curve,) = read_curves(lines(tmp_path / "m", line(1, 9.0), line(4, 8.0), line(6, 7.0), line(2, 5.0), line(5, 4.0)))
+    assert curve.steps.tolist() == [1, 2, 5]
+    assert curve.values["loss"].tolist() == [9, 5, 4]
+
+
+def test_torn_and_foreign_lines_are_passed_over(tmp_path):
+    path = lines(
+        tmp_path / "m",
+        line(1, 9.0),
+        '{"stage": "teac\n',
+        "12\n",
+        '{"stage": "x"}\n',
+        line(2, "?"),
+        line(3, 5.0),
+        '{"st',
+    )
+    (curve,) = read_curves(path)
+    assert curve.steps.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(curve.values["loss"], [9, np.nan, 5])
+
+
+def test_units_are_apart_and_values_may_be_lacking(tmp_path):
+    first, second = read_curves(lines(tmp_path / "m", line(1, 9.0), line(1, 2.0, "v"), line(2, 8.0, accuracy=50.0)))
+    assert (first.unit, second.unit) == ("u", "v")
+    np.testing.assert_array_equal(first.values["accuracy"], [np.nan, 50])
+    assert read_curves(tmp_path / "absent") == []
+
+
+def test_long_curves_are_averaged():
+    steps = np.arange(1000.0)
+    thin_steps, thin = thinned(steps, 2 * steps, points=10)
+    assert len(thin) == 10
+    np.testing.assert_allclose(thin, 2 * thin_steps)
+    np.testing.assert_allclose(thin.mean(), 2 * steps.mean())
+
+
+def test_a_band_is_mean_and_range():
+    one, two = (Curve("s", "u", np.array([1.0, 2.0, 3.0]), {"loss": np.array(v)}) for v in ([1.0, 2, 3], [3.0, 4, 5]))
+    short = Curve("s", "u", np.array([1.0]), {"loss": np.array([2.0])})
+    found = band([one, two, short, Curve("s", "u", np.array([1.0]), {})], "loss")
+    np.testing.assert_allclose(found.mean, [2, 3, 4])
+    np.testing.assert_allclose(found.low, [1, 2, 3])
+    np.testing.assert_allclose(found.high, [3, 4, 5])
+
+
+# --- scores -----------------------------------------------------------------------------------------------------------
+
+
+def score(method, seed, top1, student="convnet3", protocol="wmdd"):
+    return Score(protocol, method, student, seed, top1, 100.0, (top1, top1 - 2), {})
+
+
+def test_pairs_are_of_the_same_seed():
+    (group,) = comparisons(
+        [score("wmdd", 0, 80.0), score("wmdd", 1, 84.0), score("random-real", 1, 80.0), score("random-real", 0, 78.0)],
+        RunConfig(),
+    )
+    assert group.methods == ["wmdd", "random-real"]
+    assert group.differences == {0: 2.0, 1: 4.0}
+    assert group.gain is not None
+    assert group.gain.mean == pytest.approx(3)
+    assert group.gain.error == pytest.approx(1)
+    assert group.per_class("wmdd") == [82, 80]
+
+
+def test_groups_that_the_settings_do_not_name_come_last():
+    groups = comparisons(
+        [
+            score("other", 0, 1.0, protocol="old"),
+            score("wmdd", 0, 1.0, "auto", "wmdd(5 epochs)"),
+            score("other", 0, 1.0),
+        ],
+        RunConfig(),
+    )
+    assert [(g.protocol, g.student) for g in groups] == [
+        ("wmdd(5 epochs)", "auto"),
+        ("wmdd", "convnet3"),
+        ("old", "convnet3"),
+    ]
+    assert groups[-1].gain is None
+    assert groups[-1].methods == ["other"]
+
+
+def test_a_spread_prints_as_people_write_it():
+    assert str(Spread.of([80.0, 82.0])) == "81.0 ± 1.4"
+    assert str(Spread.of([80.0])) == "80.0"
+    assert Spread.of([80.0]).error is None
+
+
+# --- features and images ----------------------------------------------------------------------------------------------
+
+
+def test_the_plane_keeps_distances_of_plane_points(tmp_path):
+    run = WrittenRun(tmp_path / "run", ["a", "b", "c"])
+    run.statistics(width=2)
+    run.barycenters(width=2)
+    run.synthesis(width=2)
+    plane = project(read_run(run.path))
+    assert plane is not None
+    assert sum(plane.explained) == pytest.approx(1)
+    assert plane.explained[0] >= plane.explained[1]
+    assert [points.k for points in plane.classes] == [0, 1, 2]
+    real = np.concatenate([points.real for points in plane.classes])
+    assert real.shape == (21, 2)
+    np.testing.assert_allclose(real.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(np.cov(real, rowvar=False)[0, 1], 0, atol=1e-9)
+    assert plane.classes[1].atoms.shape == plane.classes[1].synthetic.shape == (3, 2)
+
+
+def test_classes_are_spread_out():
+    assert spread_out([1, 2, 3], 5) == [1, 2, 3]
+    assert spread_out(list(range(100)), 10) == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_sheet_holds_the_images_themselves(tmp_path, grey):
+    run = WrittenRun(tmp_path / "run", ["a", "b"])
+    run.teacher()
+    run.synthesis(grey=grey)
+    gallery = build_gallery(read_run(run.path))
+    assert gallery is not None
+    assert gallery.look == "small pixels narrow"
+    assert (gallery.shown, gallery.total) == (6, 6)
+    with Image.open(io.BytesIO(base64.b64decode(gallery.sheets[1].uri.split(",", 1)[1]))) as sheet:
+        assert sheet.mode == ("L" if grey else "RGB")
+        pixels = np.asarray(sheet.convert("RGB"))
+    assert pixels.shape == (16, 24, 3)
+    for j in range(3):
+        with Image.open(run.path / f"artifacts/synthesis/group-000/class-0001/{j:03d}.png") as image:
+            np.testing.assert_array_equal(pixels[:8, 8 * j : 8 * j + 8], np.asarray(image))
+            np.testing.assert_array_equal(pixels[8:, 8 * j : 8 * j + 8], np.asarray(image))
+
+
+def test_pixels_survive():
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    with Image.open(io.BytesIO(base64.b64decode(png_uri(pixels).split(",", 1)[1]))) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+# --- charts -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_chart_is_one_element_without_foreign_addresses():
+    svg = chart("a <chart>", lambda axes: axes.set_title("x < $y$ & \x00z".replace("\x00", "")) and None)
+    assert svg.startswith("<svg ")
+    assert "http" not in svg
+    assert "a &lt;chart&gt;" in svg
+    assert "x &lt; $y$ &amp; z" in svg
+    assert "font-family" not in svg
+
+
+def test_names_in_charts_are_short_and_printable():
+    assert plain("a\x00b") == "a\ufffdb"
+    assert plain("a" * 30, 10) == "a" * 9 + "…"
+
+
+def test_many_classes_become_distributions():
+    count, rng = 60, np.random.default_rng(0)
+    names = [f"kind {k}" for k in range(count)]
+    found = Barycenters(
+        tuple(range(count)),
+        rng.random(count),
+        np.ones(count),
+        np.ones(count, dtype=bool),
+        np.ones((count, 2)) / 2,
+        tuple(rng.random((count, 4))),
+        "exact",
+    )
+    assert "kind" not in figures.cost_chart(found, names)
+    assert "kind" not in figures.classes_chart([("teacher", "teacher", rng.random(count))], names)
+    assert "<svg" in (figures.history_chart(found, names) or "")
+    empty = Barycenters((0,), np.ones(1), np.ones(1), np.ones(1), np.ones((1, 1)), (np.array([]),), "paper")
+    assert figures.history_chart(empty, names) is None
+
+
+def test_curves_without_measurements_have_no_chart():
+    curve = Curve("s", "wmdd/wmdd/convnet3/seed-0", np.array([1.0]), {"loss": np.array([np.nan])})
+    assert figures.teacher_charts(curve) == []
+    assert figures.synthesis_charts([curve]) == []
+    (group,) = comparisons([score("wmdd", 0, 80.0)], RunConfig())
+    assert figures.students_charts(group, [curve]) == []
+
+
+def test_losses_over_several_magnitudes_are_drawn_on_a_logarithmic_axis():
+    curve = Curve("s", "wmdd/wmdd/convnet3/seed-0", np.arange(4.0), {"loss": 10.0 ** -np.arange(4.0)})
+    ((_, svg),) = figures.teacher_charts(curve)
+    assert ">0.01</text>" in svg
+    assert "mathdefault" not in svg
+
+
+def test_chance_is_drawn_where_scores_come_near_it():
+    (group,) = comparisons([score("wmdd", 0, 14.0), score("random-real", 0, 12.0), score("x", 0, 11.0)], RunConfig())
+    assert ">chance<" in figures.seeds_chart([group], 20.0, 10.0)
+    assert ">chance<" not in figures.seeds_chart(comparisons([score("wmdd", 0, 94.0)], RunConfig()), 97.0, 10.0)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_for_people():
+    assert count(1234567) == "1\u202f234\u202f567"
+    assert [size(v) for v in (12, 218_400, 4.2e6, 7.5e9)] == ["12 bytes", "218 kB", "4.2 MB", "7.5 GB"]
+    assert [duration(v) for v in (2.64, 59.96, 61, 3600, 7260)] == [
+        "2.6 s",
+        "1 min 00 s",
+        "1 min 01 s",
+        "1 h 00 min",
+        "2 h 01 min",
+    ]
