@@ -7,10 +7,11 @@ import numpy as np
 from PIL import Image
 
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
-TINY = [
-    *("--image-size", "16", "--teacher-epochs", "2", "--steps", "2", "--evaluation.epochs", "1", "--seeds", "0"),
-    *("--ipc", "2", "--runtime.precision", "float32", "--runtime.threads", "1", "--data.workers", "1", "-q"),
+TINY_TEACHER = [
+    *("--image-size", "16", "--data.workers", "1", "--teacher-epochs", "2", "--ipc", "2"),
+    *("--runtime.precision", "float32", "--runtime.threads", "1", "-q"),
 ]
+TINY = [*TINY_TEACHER, "--steps", "2", "--evaluation.epochs", "1", "--seeds", "0"]
 
 
 def coloured_folder(folder: Path, count: int = 6) -> Path:

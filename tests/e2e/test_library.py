@@ -11,13 +11,14 @@ from torch.utils.data import DataLoader
 import wmdd
 from wmdd.cli.main import main
 
+EPOCHS = 60
 SETTINGS = {
     "data.image_size": 16,
     "teacher.epochs": 8,
     "teacher.batch_size": 20,
     "synthesis.steps": 10,
     "evaluation.seeds": [0, 1],
-    "evaluation.epochs": 20,
+    "evaluation.epochs": EPOCHS,
     "runtime.threads": 1,
 }
 
@@ -54,8 +55,8 @@ def test_results_hold_every_score_beside_its_baselines(run: Path) -> None:
     }  # fmt: skip
     assert all(stage["seconds"] > 0 and stage["peak_mb"] > 0 for stage in results["stages"].values())
     assert results["bytes"]["images"] == sum(path.stat().st_size for path in run.rglob("*/synthesis/**/*.png"))
-    # fp16 logits, views and mixes of 20 images in 20 epochs, and little else.
-    assert 20 * 20 * (2 * 4 + 8 + 1 + 4 + 8) <= results["bytes"]["labels"] < 20 * 20 * 29 + 1000
+    # fp16 logits, views and mixes of 20 images in all epochs, and little else.
+    assert EPOCHS * 20 * (2 * 4 + 8 + 1 + 4 + 8) <= results["bytes"]["labels"] < EPOCHS * 20 * 29 + 2000
 
 
 def test_students_learn_from_the_distilled_set(run: Path) -> None:
@@ -66,11 +67,12 @@ def test_students_learn_from_the_distilled_set(run: Path) -> None:
 
 def test_evaluate_adds_students_seeds_and_protocols_without_redoing(run: Path) -> None:
     before = set((run / "artifacts/evaluation").glob("*.json"))
-    rows = wmdd.evaluate(run, students=["convnet3", "resnet18"], seeds=[0], protocols=["wmdd", "hard-label"])
+    students = ["convnet3", "mobilenetv3_small_050"]
+    rows = wmdd.evaluate(run, students=students, seeds=[0], protocols=["wmdd", "hard-label"])
     assert {(row.student, row.protocol) for row in rows} >= {
         (student, protocol)
-        for student in ("convnet3", "resnet18")
-        for protocol in ("wmdd-20-epochs", "hard-label-20-epochs")
+        for student in students
+        for protocol in (f"wmdd-{EPOCHS}-epochs", f"hard-label-{EPOCHS}-epochs")
     }
     assert before < set((run / "artifacts/evaluation").glob("*.json"))
     # The run keeps what it was last asked for, and the first scores are still in the table.
@@ -126,7 +128,7 @@ def _flag(name: str, value: object) -> list[str]:
 def test_every_preset_runs(preset: str, run: Path, tmp_path: Path) -> None:
     settings = {
         "data.image_size": 16,
-        "teacher.epochs": 4,
+        "teacher.epochs": 12,
         "teacher.batch_size": 20,
         "synthesis.steps": 2,
         "evaluation.epochs": 2,
@@ -140,9 +142,10 @@ def test_every_preset_runs(preset: str, run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not IMAGENETTE.is_file(), reason="needs imagenette128.zip beside the project")
 def test_a_folder_of_photographs_with_a_resnet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = imagenette_folder(tmp_path, classes=3, train=60, val=40)
-    words = ["--data", str(data), "--ipc", "2", "--image-size", "32", "--arch", "resnet18", "--teacher.stem", "imagenet",
-             "--teacher-epochs", "12", "--teacher.batch_size", "12", "--teacher.lr", "0.02", "--steps", "3",
+    data = imagenette_folder(tmp_path, classes=3, train=40, val=40)
+    words = ["--data", str(data), "--ipc", "2", "--image-size", "32", "--arch", "resnet18",
+             "--teacher.stem", "imagenet", "--teacher-epochs", "10",
+             "--teacher.batch_size", "12", "--teacher.lr", "0.02", "--steps", "3",
              "--evaluation.epochs", "2", "--seeds", "0", "--protocols", "wmdd,hard-label"]  # fmt: skip
     assert main(["run", str(tmp_path / "run"), *words, "-q"]) == 0
     output = capsys.readouterr().out

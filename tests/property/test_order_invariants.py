@@ -20,7 +20,8 @@ def test_epoch_batches_partition_evenly(count: int, batch_size: int, seed: int) 
     assert torch.cat(batches).sort().values.tolist() == list(range(count))
     sizes = [len(batch) for batch in batches]
     assert max(sizes) - min(sizes) <= 1
-    assert 1 <= min(sizes) and max(sizes) <= batch_size
+    assert min(sizes) >= 1
+    assert max(sizes) <= batch_size
     assert len(batches) == -(-count // batch_size)
 
 

@@ -22,9 +22,12 @@ def test_boxes_lie_inside_with_the_wanted_area_and_ratio(size: int, min_area: fl
     box = sample_boxes(200, size, min_area, generator(seed))
     assert box.dtype == torch.int32
     left, top, width, height = box.unbind(dim=1)
-    assert (left >= 0).all() and (top >= 0).all()
-    assert (width >= 1).all() and (height >= 1).all()
-    assert (left + width <= size).all() and (top + height <= size).all()
+    assert (left >= 0).all()
+    assert (top >= 0).all()
+    assert (width >= 1).all()
+    assert (height >= 1).all()
+    assert (left + width <= size).all()
+    assert (top + height <= size).all()
     # Rounding moves each side by up to half a pixel; the real area and ratio lie within what that allows.
     least, most = (width - 0.5) * (height - 0.5) / size**2, (width + 0.5) * (height + 0.5) / size**2
     whole = (width == size) & (height == size)
@@ -56,7 +59,8 @@ def test_rows_of_interpolation_sum_to_one_and_stay_in_the_crop(size: int, out: i
     assert matrix.shape == (out, size)
     assert (matrix >= 0).all()
     torch.testing.assert_close(matrix.sum(dim=1), torch.ones(out, dtype=torch.float64))
-    assert not matrix[:, :start].any() and not matrix[:, start + length :].any()
+    assert not matrix[:, :start].any()
+    assert not matrix[:, start + length :].any()
 
 
 @given(size=st.integers(4, 24), a=st.floats(-3, 3), b=st.floats(-3, 3), seed=SEEDS)
@@ -93,9 +97,11 @@ def test_mixes_pair_every_view_once_and_their_boxes_lie_inside(size: int, count:
     assert mixes.partner.sort().values.tolist() == list(range(count))
     left, top, width, height = mixes.box.unbind(dim=1)
     assert (mixes.box >= 0).all()
-    assert (left + width <= size).all() and (top + height <= size).all()
+    assert (left + width <= size).all()
+    assert (top + height <= size).all()
     share = mixes.share(size)
-    assert (share >= 0).all() and (share <= 1).all()
+    assert (share >= 0).all()
+    assert (share <= 1).all()
 
 
 @given(size=st.integers(4, 16), seed=SEEDS)

@@ -62,7 +62,8 @@ def test_low_precision_activations_are_summed_in_float32() -> None:
     assert mean.dtype == var.dtype == torch.float32
     torch.testing.assert_close(mean, x.detach().float().mean(dim=(2, 3)))
     (mean + var).sum().backward()
-    assert x.grad is not None and x.grad.dtype == torch.bfloat16
+    assert x.grad is not None
+    assert x.grad.dtype == torch.bfloat16
     wide = x.detach().double()
     expected = (1 + 2 * (wide - wide.mean(dim=(2, 3), keepdim=True))) / 1024
     torch.testing.assert_close(x.grad.double(), expected, rtol=0.02, atol=2e-5)

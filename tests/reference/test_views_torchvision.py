@@ -32,7 +32,8 @@ def test_random_views_are_those_of_torchvision(images: Tensor, min_area: float) 
     views = sample_views(
         COUNT, 32, torch.Generator().manual_seed(1), min_area=min_area, flip=True, roll=0 if min_area == 1 else 7
     )
-    assert views.flip.any() and not views.flip.all()
+    assert views.flip.any()
+    assert not views.flip.all()
     shown = render(images, views)
     for i in range(COUNT):
         torch.testing.assert_close(shown[i], literally(images[i], views, i), rtol=0, atol=1e-6)

@@ -54,13 +54,11 @@ def print_teacher(run: RunDirectory) -> None:
 
 
 def print_barycenters(run: RunDirectory) -> None:
-    """Cost and convergence of each class's barycenter."""
-    names = teacher_facts(run)["class_names"]
-    found = load_barycenters(run, range(len(names)))
-    rows = [
-        [name, f"{cost:.4g}", str(iterations), "yes" if converged else "no"]
-        for name, cost, iterations, converged in zip(
-            names, found.cost.tolist(), found.iterations.tolist(), found.converged.tolist(), strict=True
-        )
-    ]
+    """Cost and convergence of each class's barycenter, of those that are done."""
+    classes = sorted(k for record in run.records("barycenters").values() for k in record.covers["classes"])
+    if not classes:
+        return
+    names, found = teacher_facts(run)["class_names"], load_barycenters(run, classes)
+    outcomes = zip(classes, found.cost.tolist(), found.iterations.tolist(), found.converged.tolist(), strict=True)
+    rows = [[names[k], f"{cost:.4g}", str(rounds), "yes" if done else "no"] for k, cost, rounds, done in outcomes]
     print_table(repr(found), ["class", "W2^2", "iterations", "converged"], rows)

@@ -21,8 +21,9 @@ Values = dict[str, Any]
 _MOST = 1_000_000_000
 """The largest whole number a setting may be, seeds excepted: what is counted must fit into memory and integers."""
 
-_brief = reprlib.Repr()
-_brief.maxstring = _brief.maxother = 200
+_repr = reprlib.Repr()
+_repr.maxlevel = 2  # aliases can make a short YAML text endless
+_repr.maxstring = _repr.maxother = 200
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def parse(values: Mapping[str, Any], origin: str = "settings") -> RunConfig:
 def _refuse_unknown(values: Any, kind: type, prefix: str, origin: str) -> None:
     if not isinstance(values, Mapping):
         raise SettingsError(
-            f"{origin}: {prefix.rstrip('.') or 'the file'} must be a mapping of settings, not {_brief.repr(values)}."
+            f"{origin}: {prefix.rstrip('.') or 'the file'} must be a mapping of settings, not {_repr.repr(values)}."
         )
     hints = get_type_hints(kind, include_extras=True)
     for key, value in values.items():
@@ -113,7 +114,7 @@ def _sentence(error: Any, values: Mapping[str, Any]) -> str:
 def _wrong(name: str, value: Any, kind: Any) -> str:
     finite = not isinstance(value, float) or math.isfinite(value)
     wanted = describe(kind) if finite else describe(kind).replace("a number", "a finite number")
-    return f"{name} is {_brief.repr(value)}, but it should be {wanted}"
+    return f"{name} is {_repr.repr(value)}, but it should be {wanted}"
 
 
 def _refuse_endless(config: RunConfig, origin: str) -> None:
@@ -121,7 +122,7 @@ def _refuse_endless(config: RunConfig, origin: str) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise SettingsError(f"{origin}: {name} is {value}, but it should be a finite number.")
         if isinstance(value, int) and value > _MOST and not name.endswith("seed"):
-            raise SettingsError(f"{origin}: {name} is {_brief.repr(value)}, but it should be at most {_MOST}.")
+            raise SettingsError(f"{origin}: {name} is {_repr.repr(value)}, but it should be at most {_MOST}.")
 
 
 class _Loader(yaml.SafeLoader):
@@ -154,7 +155,7 @@ def read_yaml(path: Path) -> Values:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise SettingsError(f"settings file {path} must hold a mapping of settings, not {_brief.repr(values)}.")
+        raise SettingsError(f"settings file {path} must hold a mapping of settings, not {_repr.repr(values)}.")
     _refuse_unknown(values, RunConfig, "", f"settings file {path}")
     return values
 

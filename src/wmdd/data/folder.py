@@ -81,6 +81,7 @@ def _validation_classes(folder: Path, train: ClassFiles) -> ClassFiles:
 def _classes(folder: Path) -> ClassFiles:
     classes = {path.name: find_images(path) for path in subfolders(folder)}
     for name, files in classes.items():
+        _name(folder / name, folder)
         if not files:
             raise DataError(
                 f"{folder / name} has no images ({', '.join(EXTENSIONS)}): put some there or remove the folder"

@@ -1,4 +1,4 @@
-"""ConvNet-D3 (arXiv 1804.09081), the small network of the dataset-distillation literature."""
+"""ConvNet-D3 (arXiv 1804.09458), the small network of the dataset-distillation literature."""
 
 from collections import OrderedDict
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from wmdd.core.errors import ModelError
 from wmdd.core.types import Preprocessing
@@ -21,20 +22,37 @@ def try_student(arch: str, num_classes: int, image_size: int, stem: Stem) -> Non
         build_network(arch, num_classes, image_size, stem)
 
 
-def try_teacher(arch: str, num_classes: int, image_size: int, stem: Stem, checkpoint: Path | None) -> None:
-    """Build the network, load ``checkpoint`` and observe one image.
+def try_teacher(
+    arch: str, num_classes: int, image_size: int, stem: Stem, checkpoint: Path | None, smallest_batch: int
+) -> None:
+    """Build the network, load ``checkpoint`` or see whether it can be trained, and observe one image.
 
     Raises:
-        ModelError: as of :func:`try_student`; or the checkpoint does not fit, or the network cannot be observed.
+        ModelError: as of :func:`try_student`; or the checkpoint does not fit, the network cannot be trained on batches
+            as small as ``smallest_batch``, or it cannot be observed.
     """
     with torch.random.fork_rng(devices=[]):
         network = build_network(arch, num_classes, image_size, stem)
-    if checkpoint is not None:
-        load_weights(network, checkpoint, arch)
+        if checkpoint is not None:
+            load_weights(network, checkpoint, arch)
+        elif smallest_batch == 1:
+            _train_on_one(network, arch, image_size)
     names = tuple(map(str, range(num_classes)))
     teacher = Teacher(network, arch=arch, stem=stem, preprocessing=Preprocessing(image_size), class_names=names)
     try:
         teacher.num_features()
     except Exception as error:  # a norm layer that runs twice, a classifier that does not run at all, ...
         reason = str(error).partition("\n")[0].rstrip(".")
-        raise ModelError(f"{arch!r} cannot be observed ({reason}), so it cannot be the teacher: use another.") from error
+        raise ModelError(
+            f"{arch!r} cannot be observed ({reason}), so it cannot be the teacher: use another."
+        ) from error
+
+
+def _train_on_one(network: nn.Module, arch: str, image_size: int) -> None:
+    try:
+        network.train()(torch.zeros(1, 3, image_size, image_size))
+    except ValueError as error:  # a batch norm has nothing to normalise over where a map is a single pixel
+        raise ModelError(
+            f"{arch!r} cannot be trained on a batch of one image of {image_size} px, which some batches are: "
+            "raise teacher.batch_size."
+        ) from error

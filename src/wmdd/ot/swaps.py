@@ -21,7 +21,7 @@ def improve(points: Tensor, cells: Cells, generator: torch.Generator, rounds: in
     """Swap atoms of one set (``cells`` with R = 1) while it pays; the cells, and the cost after each swap taken.
 
     Local search for k-means (Lattanzi and Sohler 2019) with foresight: the most promising swaps are judged after a
-    few Lloyd steps, not before (Conrads et al. 2024, arXiv 2309.16384).
+    few Lloyd steps, not before (Conrads et al. 2024, arXiv 2406.02739).
     """
     costs: list[float] = []
     failures = 0

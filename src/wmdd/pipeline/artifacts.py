@@ -194,7 +194,7 @@ def write_soft_labels(path: Path, labels: SoftLabels) -> None:
 
 
 def load_soft_labels(run: RunDirectory, protocol: str, images: str, epochs: int) -> SoftLabels:
-    """The soft labels of all ``epochs`` of a protocol, for the set called ``images`` (``wmdd`` or ``random-real-SEED``).
+    """The soft labels of all ``epochs`` of a protocol, for the set ``images`` (``wmdd`` or ``random-real-SEED``).
 
     Raises:
         RunError: those of some epochs are not made yet, or a file is damaged.

@@ -1,5 +1,6 @@
 """Every "auto" becomes a value, here and nowhere else, before anything is computed."""
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,9 @@ def try_out(config: RunConfig, source: ImageSource) -> None:
     assert stem != "auto", "settings are resolved before they are tried"
     find_device(config.runtime.device)
     checkpoint = None if config.teacher.checkpoint is None else Path(config.teacher.checkpoint)
-    try_teacher(config.teacher.arch, classes, size, stem, checkpoint)
+    images = len(source.train)
+    smallest_batch = images // math.ceil(images / config.teacher.batch_size)
+    try_teacher(config.teacher.arch, classes, size, stem, checkpoint, smallest_batch)
     for student in config.evaluation.students:
         if student != config.teacher.arch:
             try_student(student, classes, size, stem)

@@ -36,11 +36,17 @@ def write_results(run: RunDirectory) -> None:
                 if done
             },
             "bytes": {
-                "images": _bytes(
-                    run, [f for r in records["synthesis"].values() for f in r.files if f.endswith(".png")]
+                "images": sum(
+                    run.size("synthesis", name)
+                    for record in records["synthesis"].values()
+                    for name in record.files
+                    if name.endswith(".png")
                 ),
-                "labels": _bytes(
-                    run, [f for r in records["relabel"].values() if r.covers["images"] == "wmdd" for f in r.files]
+                "labels": sum(
+                    run.size("relabel", name)
+                    for record in records["relabel"].values()
+                    if record.covers.get("images") == "wmdd"
+                    for name in record.files
                 ),
             },
             "versions": newest.versions,
@@ -57,10 +63,6 @@ def _score(run: RunDirectory, files: Sequence[str] | dict[str, str], ipc: int) -
         "ipc": ipc,
         **{key: found[key] for key in ("protocol", "student", "seed", "top1", "top5", "per_class")},
     }
-
-
-def _bytes(run: RunDirectory, names: Sequence[str]) -> int:
-    return sum((run.path / name).stat().st_size for name in names)
 
 
 @dataclass(frozen=True)

@@ -151,9 +151,7 @@ class RunDirectory:
         if (stage, record.name) in self._verified:
             return
         for name, expected in record.files.items():
-            path = self._inside(name)
-            if not path.is_file():
-                raise RunError(f"{path} is missing though {stage} made it: {self._remake(stage)}.")
+            path = self._made(stage, name)
             try:
                 found = digest_file(path)
             except OSError as error:
@@ -161,6 +159,16 @@ class RunDirectory:
             if found != expected:
                 raise RunError(f"{path} is damaged (its hash is not the recorded one): {self._remake(stage)}.")
         self._verified.add((stage, record.name))
+
+    def size(self, stage: str, name: str) -> int:
+        """The bytes of a file that a stage made."""
+        return self._made(stage, name).stat().st_size
+
+    def _made(self, stage: str, name: str) -> Path:
+        path = self._inside(name)
+        if not path.is_file():
+            raise RunError(f"{path} is missing though {stage} made it: {self._remake(stage)}.")
+        return path
 
     def _remake(self, stage: str) -> str:
         return f"`wmdd run {self.path} --redo {stage}` makes it again"

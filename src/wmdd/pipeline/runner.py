@@ -112,10 +112,15 @@ def run_stages(work: Workspace, names: Sequence[str] = STAGES, shard: Shard | No
         if stage.name in names:
             for needed in stage.needs:
                 _require_finished(_stage(needed), stage, work)
-            _run_stage(stage, work, shard)
-            work.run.write_manifest(work.run.data())
-            if stage.name in ("teacher", "evaluation"):
-                write_results(work.run)
+            if _run_stage(stage, work, shard):
+                _gather(work, stage.name == "teacher")
+    _gather(work, not {"teacher", "evaluation"}.isdisjoint(names))
+
+
+def _gather(work: Workspace, results: bool) -> None:
+    work.run.write_manifest(work.run.data())
+    if results:
+        write_results(work.run)
 
 
 def _stage(name: str) -> Stage:
@@ -142,7 +147,8 @@ _VERBS = {"synthesis": "synthesize", "evaluation": "evaluate"} | {
 }
 
 
-def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> None:
+def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> int:
+    """Do this shard's missing units and check the others; returns how many were missing."""
     units = stage.units(work)
     done = work.run.records(stage.name)
     inputs = {name: work.run.stage_digest(name) for name in stage.needs}
@@ -167,6 +173,7 @@ def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> None:
     mine = len(shard.share(units))
     if units:
         work.reporter.say(f"{stage.name}: {fresh} of {mine} unit(s) made, {mine - fresh} there already")
+    return fresh
 
 
 def _key(stage: Stage, unit: Unit, work: Workspace, inputs: dict[str, str]) -> str:

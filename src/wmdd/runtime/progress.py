@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 _SECONDS_BETWEEN_LINES = 10.0
+_WIDTH_OF_A_FILE = 120
 
 
 class Task(Protocol):
@@ -108,4 +109,5 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_column(column, justify="left" if place == 0 else "right")
     for row in rows:
         table.add_row(*row)
-    Console(file=sys.stdout, highlight=False).print(table)
+    width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
+    Console(file=sys.stdout, highlight=False, width=width).print(table)

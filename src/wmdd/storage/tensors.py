@@ -13,7 +13,14 @@ from wmdd.storage.atomic import write_bytes
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write ``tensors`` (any device, any layout) and string ``metadata`` atomically."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        plain[name] = tensor.detach().cpu().contiguous()
+        storage = plain[name].untyped_storage().data_ptr()
+        if storage in storages:  # tied weights, for example: safetensors wants every tensor in memory of its own
+            plain[name] = plain[name].clone()
+        storages.add(storage)
     write_bytes(path, save(plain, metadata=dict(metadata or {})))
 
 

@@ -86,14 +86,13 @@ class TeacherStage(Stage):
 
 
 def chance_level(counts: Sequence[int]) -> tuple[float, float]:
-    """Top-1 in percent of always naming the largest class, and what is not distinguishable from it.
+    """Top-1 in percent of always naming the largest class, and what is not distinguishable from it (3 sigma).
 
-    That is 3 sigma above, but never more than half the way to 100: of few validation images even a perfect score is
-    within 3 sigma.
+    A perfect score always is: of few validation images even that is within 3 sigma.
     """
     total = sum(counts)
     p = max(counts) / total
-    return round(100 * p, 4), round(100 * min(p + 3 * math.sqrt(p * (1 - p) / total), (1 + p) / 2), 4)
+    return round(100 * p, 4), round(100 * min(p + 3 * math.sqrt(p * (1 - p) / total), 1 - 1 / total), 4)
 
 
 def _describe_stem(network: object, stem: str) -> str:

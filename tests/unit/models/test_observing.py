@@ -1,0 +1,103 @@
+"""What the teacher observes, in networks of many families."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from wmdd.core.errors import ModelError
+from wmdd.core.types import Preprocessing
+from wmdd.models import Teacher, build_network, norm_layers
+from wmdd.runtime.random import seeded
+
+
+def a_teacher(arch: str, size: int = 64) -> Teacher:
+    with seeded(0, "test", arch):
+        network = build_network(arch, 5, size, "small")
+    return Teacher(network, arch=arch, stem="small", preprocessing=Preprocessing(size), class_names=tuple("abcde"))
+
+
+def pixels(count: int, size: int = 64) -> Tensor:
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("arch", "width", "layers"),
+    [
+        ("resnet18", 512, 20),
+        ("vgg11_bn", 4096, 8),
+        ("mobilenetv3_small_050", 1024, 34),
+        ("efficientnet_b0", 1280, 49),
+        ("densenet121", 1024, 121),
+        ("convnext_atto", 320, 17),
+        ("vit_tiny_patch16_224", 192, 25),
+        ("swin_tiny_patch4_window7_224", 768, 29),
+    ],
+)
+def test_every_family_can_be_observed(arch: str, width: int, layers: int) -> None:
+    teacher = a_teacher(arch)
+    x = pixels(2).requires_grad_()
+    seen = teacher.observe(x)
+    assert seen.logits.shape == (2, 5)
+    assert seen.features.shape == (2, width)
+    assert teacher.num_features() == width
+    assert len(seen.moments) == layers
+    torch.testing.assert_close(teacher.logits(x), seen.logits)
+    classifier = teacher.network.get_classifier()
+    torch.testing.assert_close(classifier(seen.features), seen.logits)  # they are what enters the classifier
+    for mean, var in seen.moments.values():
+        assert mean.shape == var.shape
+        assert mean.shape[0] == 2
+        assert (var >= 0).all()
+
+    (from_features,) = torch.autograd.grad(seen.features.square().sum(), x, retain_graph=True)
+    (from_moments,) = torch.autograd.grad(sum(m.square().sum() + v.sum() for m, v in seen.moments.values()), x)
+    for gradient in (from_features, from_moments):
+        assert gradient.isfinite().all()
+        assert (gradient.flatten(1).norm(dim=1) > 0).all()
+    assert all(parameter.grad is None for parameter in teacher.network.parameters())
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "vit_tiny_patch16_224", "convnext_atto"])
+@torch.no_grad()
+def test_an_image_is_observed_alike_in_any_company(arch: str) -> None:
+    teacher = a_teacher(arch, 32)
+    together, alone = teacher.observe(pixels(3, 32)), teacher.observe(pixels(3, 32)[1:2])
+    torch.testing.assert_close(together.features[1:2], alone.features, rtol=1e-4, atol=1e-5)
+    for name, (mean, var) in alone.moments.items():
+        torch.testing.assert_close(together.moments[name].mean[1:2], mean, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(together.moments[name].var[1:2], var, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_observing_leaves_no_trace() -> None:
+    teacher = a_teacher("resnet18", 32)
+    before = {name: value.clone() for name, value in teacher.network.state_dict().items()}
+    teacher.observe(pixels(2, 32))
+    with pytest.raises(RuntimeError):
+        teacher.observe(torch.rand(2, 4, 32, 32))
+    assert all(torch.equal(value, before[name]) for name, value in teacher.network.state_dict().items())
+    assert not any(layer._forward_pre_hooks for layer in teacher.network.modules())
+    assert not teacher.network.training
+    assert not any(parameter.requires_grad for parameter in teacher.network.parameters())
+
+
+def test_batch_norm_wins_over_other_norms() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4), nn.BatchNorm2d(4), nn.LayerNorm(4))
+    assert {name: dim for name, (_, dim) in norm_layers(network).items()} == {"2": 1}
+    del network[2]
+    assert {name: dim for name, (_, dim) in norm_layers(network).items()} == {"1": 1, "2": -1}
+
+
+@pytest.mark.parametrize("arch", ["resnetv2_50", "poolformer_s12"])
+@torch.no_grad()
+def test_group_norms_and_their_kin(arch: str) -> None:
+    seen = a_teacher(arch).observe(pixels(2))
+    assert {mean.shape[0] for mean, _ in seen.moments.values()} == {2}
+    assert seen.features.shape == (2, a_teacher(arch).num_features())
+
+
+def test_networks_that_cannot_be_observed_are_refused() -> None:
+    with pytest.raises(ModelError, match="deit_tiny_distilled_patch16_224 has no single classifier layer"):
+        a_teacher("deit_tiny_distilled_patch16_224")
+    with pytest.raises(ModelError, match="Sequential has no norm layers"):
+        norm_layers(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten()))
