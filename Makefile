@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_RUN ?= runs/digits
 
+# Compiled modules make every later start quick, whatever the caller's environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test lint docs lock clean
 
 setup: $(STAMP)

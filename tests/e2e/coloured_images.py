@@ -1,10 +1,14 @@
 """A tiny image folder that a small network learns in an epoch or two, settings that suit it, and snapshots of trees."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+Refused = Callable[..., str]
+"""The fixture ``refused``: ``(words, *parts, begun=None) -> the sentence on stderr``."""
 
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 40, 40)}
 TINY_TEACHER = [

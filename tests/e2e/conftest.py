@@ -1,9 +1,8 @@
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from coloured_images import TINY, coloured_folder, snapshot
+from coloured_images import TINY, Refused, coloured_folder, snapshot
 
 from wmdd.cli.main import main
 
@@ -30,9 +29,6 @@ def colours(pristine_colours: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def finished(pristine_run: Path, tmp_path: Path) -> Path:
     return shutil.copytree(pristine_run, tmp_path / "finished")
-
-
-Refused = Callable[..., str]
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from coloured_images import TINY, TINY_TEACHER, snapshot
-from conftest import Refused
+from coloured_images import TINY, TINY_TEACHER, Refused, snapshot
 
 from wmdd.cli.main import main
 from wmdd.config.load import to_values

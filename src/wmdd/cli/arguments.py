@@ -40,7 +40,7 @@ def add_run(parser: Parser, *, optional: bool = False) -> None:
         parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
 
 
-def add_settings(parser: Parser, *, sections: Iterable[str], shard: bool = True) -> None:
+def add_settings(parser: Parser, *, sections: Iterable[str]) -> None:
     """Every setting of ``sections`` ('' are the top-level ones): those with a short flag first, then the others."""
     chosen = [setting for setting in settings() if _section(setting) in set(sections)]
     essentials = parser.add_argument_group("essentials")
@@ -48,10 +48,7 @@ def add_settings(parser: Parser, *, sections: Iterable[str], shard: bool = True)
         _add(essentials, f"--{setting.flag}", setting)
     essentials.add_argument("--preset", metavar="NAME", help=f"a shipped set of settings: {', '.join(presets())}")
     essentials.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings; flags win over it")
-    if shard:
-        essentials.add_argument(
-            "--shard", metavar="I/N", default="0/1", help="do only the I-th of N shares of the units"
-        )
+    essentials.add_argument("--shard", metavar="I/N", default="0/1", help="do only the I-th of N shares of the units")
     essentials.add_argument("--redo", metavar="STAGE", help="discard a finished stage and all after it, then go on")
     essentials.add_argument("-q", "--quiet", action="store_true", help="no progress, only results and errors")
     for section in dict.fromkeys(_section(setting) for setting in chosen if not setting.flag):

@@ -1,5 +1,6 @@
 """Tensors in safetensors files, with a few words of metadata."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +22,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         if storage in storages:  # tied weights, for example: safetensors wants every tensor in memory of its own
             plain[name] = plain[name].clone()
         storages.add(storage)
-    write_bytes(path, save(plain, metadata=dict(metadata or {})))
+    write_bytes(path, _in_order(save(plain, metadata=dict(metadata or {}))))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the library writes them in an order that differs every time."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors that follow are aligned
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
