@@ -112,13 +112,11 @@ def test_unknown_and_abbreviated_flags_are_refused(words: list[str], capsys: pyt
 
 def test_a_section_has_only_its_own_flags() -> None:
     made = Parser(prog="wmdd synthesize")
-    add_settings(made, sections=("synthesis", "runtime"), shard=False)
+    add_settings(made, sections=("synthesis", "runtime"))
     arguments = made.parse_args(["--steps", "5", "--synthesis.lr", "0.2"])
     assert given_settings(arguments) == nested({"synthesis.steps": 5, "synthesis.lr": 0.2})
     with pytest.raises(SystemExit):
         made.parse_args(["--ipc", "5"])
-    with pytest.raises(SystemExit):
-        made.parse_args(["--shard", "0/2"])
 
 
 def test_help_describes_every_setting() -> None:
