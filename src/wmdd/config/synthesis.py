@@ -16,7 +16,7 @@ class SynthesisConfig:
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
     lr: Positive = setting(0.1, "peak learning rate, in units of the normalised pixels; cosine decay")
     feature_loss: Literal["squared", "norm"] = setting("norm", "distance to the atoms: its square, or the plain norm")
-    statistics: NonNegative = setting(1.0, "lambda: weight of the per-class statistics loss")
+    statistics: NonNegative = setting(10.0, "lambda: weight of the per-class statistics loss")
     statistics_loss: Literal["squared", "norm"] = setting("norm", "distance of the statistics: square, or plain norm")
     weighted: bool = setting(False, "weight the synthetic images' statistics by their atoms' weights")
     cross_entropy: NonNegative = setting(0.0, "weight of the teacher's cross-entropy")
