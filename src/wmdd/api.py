@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from wmdd.config.load import merge, nested, parse, read_preset, to_values
+from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
 from wmdd.pipeline.artifacts import load_distilled
 from wmdd.pipeline.results import Row, summarize
-from wmdd.pipeline.run_directory import STAGES, RunDirectory
+from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.pipeline.runner import open_run, run_stages
 from wmdd.pipeline.units import Shard
 from wmdd.pipeline.workspace import Workspace

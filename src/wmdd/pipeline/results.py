@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from wmdd.pipeline.run_directory import STAGES, RunDirectory
+from wmdd.core.records import STAGES
+from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.json import read_json, write_json
 
 

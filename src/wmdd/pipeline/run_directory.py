@@ -11,7 +11,7 @@ report/index.html  the page
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +19,11 @@ from wmdd.config import RunConfig
 from wmdd.config.load import parse, read_yaml, to_yaml
 from wmdd.core.errors import RunError
 from wmdd.core.hashing import digest, digest_file
+from wmdd.core.records import STAGES, UnitRecord
 from wmdd.storage.atomic import TEMPORARY_SUFFIX, write_text
 from wmdd.storage.json import append_line, read_json, write_json
 
-STAGES = ("teacher", "statistics", "barycenters", "synthesis", "relabel", "evaluation")
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class UnitRecord:
-    """A finished unit. ``key`` hashes the settings and inputs it was made from; ``files`` maps paths to SHA-256."""
-
-    name: str
-    key: str
-    covers: dict[str, Any]
-    files: dict[str, str]
-    seconds: float
-    peak_mb: float
-    machine: str
-    versions: dict[str, str] = field(default_factory=dict)
 
 
 class RunDirectory:

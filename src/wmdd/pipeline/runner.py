@@ -8,10 +8,11 @@ from wmdd.config import RunConfig
 from wmdd.config.load import dotted
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.hashing import digest, digest_file
+from wmdd.core.records import STAGES, UnitRecord
 from wmdd.data import ImageSource, open_source
 from wmdd.pipeline.resolve import resolve, try_out
 from wmdd.pipeline.results import write_results
-from wmdd.pipeline.run_directory import STAGES, RunDirectory, UnitRecord
+from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.stages import ALL_STAGES
 from wmdd.pipeline.units import Shard, Unit

@@ -1,7 +1,7 @@
 """A run directory as plain values and numpy arrays: what is there, and what is still to be made."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +12,13 @@ from safetensors import SafetensorError, safe_open
 from wmdd.config import PROTOCOLS, RunConfig
 from wmdd.config.load import parse, read_yaml
 from wmdd.core.errors import RunError
+from wmdd.core.records import STAGES, UnitRecord
 from wmdd.report.curves import Curve, read_curves
 from wmdd.storage.json import read_json
 
 Array = NDArray[Any]
 
-STAGES = ("teacher", "statistics", "barycenters", "synthesis", "relabel", "evaluation")
 WMDD, RANDOM_REAL = "wmdd", "random-real"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """The record of a finished unit; ``files`` maps paths within the run to hashes."""
-
-    name: str
-    key: str
-    covers: dict[str, Any]
-    files: dict[str, str]
-    seconds: float
-    peak_mb: float
-    machine: str
-    versions: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def classes(self) -> list[int]:
-        """The classes it covers (none for units of other kinds)."""
-        return list(self.covers.get("classes", ()))
 
 
 @dataclass(frozen=True)
@@ -93,14 +74,14 @@ class RunData:
     config: RunConfig
     data: dict[str, Any]
     class_names: tuple[str, ...]
-    units: Mapping[str, Sequence[Unit]]
+    units: Mapping[str, Sequence[UnitRecord]]
     teacher: dict[str, Any]
     scores: tuple[Score, ...]
     barycenters: Barycenters | None
     curves: tuple[Curve, ...]
     progress: tuple[Progress, ...]
 
-    def paths(self, unit: Unit, suffix: str) -> list[Path]:
+    def paths(self, unit: UnitRecord, suffix: str) -> list[Path]:
         """The unit's files whose names end so.
 
         Raises:
@@ -108,12 +89,12 @@ class RunData:
         """
         return [_inside(self.path, name) for name in unit.files if name.endswith(suffix)]
 
-    def bytes_of(self, units: Iterable[Unit], suffix: str) -> int:
+    def bytes_of(self, units: Iterable[UnitRecord], suffix: str) -> int:
         """The size on disk of the units' files whose names end so."""
         paths = [path for unit in units for path in self.paths(unit, suffix)]
         return sum(path.stat().st_size for path in paths if path.is_file())
 
-    def home(self, stage: str, k: int) -> Unit | None:
+    def home(self, stage: str, k: int) -> UnitRecord | None:
         """The finished unit of ``stage`` that covers class ``k``."""
         return next((unit for unit in self.units[stage] if k in unit.classes), None)
 
@@ -175,17 +156,17 @@ def _inside(run: Path, name: str) -> Path:
 # --- units ------------------------------------------------------------------------------------------------------------
 
 
-def _read_units(path: Path, stage: str) -> tuple[Unit, ...]:
+def _read_units(path: Path, stage: str) -> tuple[UnitRecord, ...]:
     units = []
     for file in sorted((path / "artifacts" / stage / "units").glob("[!.]*.json")):
         try:
-            units.append(Unit(**read_json(file)))
+            units.append(UnitRecord(**read_json(file)))
         except TypeError as error:
             raise RunError(f"{file} is not the record of a unit: `wmdd run {path} --redo {stage}` makes it.") from error
     return tuple(units)
 
 
-def _read_facts(path: Path, units: Sequence[Unit]) -> dict[str, Any]:
+def _read_facts(path: Path, units: Sequence[UnitRecord]) -> dict[str, Any]:
     names = [name for unit in units for name in unit.files if name.endswith(".json")]
     return dict(read_json(_inside(path, names[0]))) if names else {}
 
@@ -198,7 +179,7 @@ def _read_score(path: Path) -> Score:
         raise RunError(f"{path} is not a student's score ({error}).") from error
 
 
-def _read_barycenters(path: Path, units: Sequence[Unit]) -> Barycenters | None:
+def _read_barycenters(path: Path, units: Sequence[UnitRecord]) -> Barycenters | None:
     rows: dict[int, tuple[Array, ...]] = {}
     method = ""
     for unit in units:
@@ -218,7 +199,7 @@ def _read_barycenters(path: Path, units: Sequence[Unit]) -> Barycenters | None:
 # --- what is still to be made -----------------------------------------------------------------------------------------
 
 
-def _progress(stage: str, units: Sequence[Unit], config: RunConfig, num_classes: int) -> Progress:
+def _progress(stage: str, units: Sequence[UnitRecord], config: RunConfig, num_classes: int) -> Progress:
     if stage == "teacher":
         return Progress(stage, len(units), 1, "network")
     if stage == "relabel":

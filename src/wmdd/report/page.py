@@ -13,8 +13,9 @@ import numpy as np
 from markupsafe import Markup
 
 from wmdd.config.load import dotted, settings
+from wmdd.core.records import UnitRecord
 from wmdd.report import figures
-from wmdd.report.collect import RANDOM_REAL, WMDD, Progress, RunData, Unit, read_run
+from wmdd.report.collect import RANDOM_REAL, WMDD, Progress, RunData, read_run
 from wmdd.report.curves import Curve
 from wmdd.report.gallery import Gallery, build_gallery
 from wmdd.report.plane import MOST_CLASSES, Plane, project
@@ -346,7 +347,7 @@ class Page:
         return f"wmdd run RUN --config {quote(str(self.run.path / 'config.yaml'))}"
 
 
-def _stage_row(progress: Progress, units: Sequence[Unit], total: float) -> StageRow:
+def _stage_row(progress: Progress, units: Sequence[UnitRecord], total: float) -> StageRow:
     seconds = sum(unit.seconds for unit in units)
     peak = max((unit.peak_mb for unit in units), default=0.0)
     machines = "; ".join(dict.fromkeys(unit.machine for unit in units))
