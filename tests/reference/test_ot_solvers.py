@@ -8,6 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 
 from wmdd.ot import BarycenterProblem, solve
+from wmdd.ot.balanced import random_points
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def test_exact_costs_no_more_than_kmeans_with_ten_starts(digits: list[torch.Tens
     for points in digits:
         output = solve(BarycenterProblem(points, m), "exact", seed=0, restarts=4)
         assert output.converged
-        assert output.cost <= 1.001 * by_sklearn(points, m)
+        assert float(output.cost) <= 1.001 * by_sklearn(points, m)
 
 
 @pytest.mark.parametrize("m", [2, 7])
@@ -33,23 +34,25 @@ def test_exact_on_sparse_wide_features(m: int) -> None:
     rng = np.random.default_rng(0)
     points = np.maximum(rng.standard_normal((200, 8)) @ rng.standard_normal((8, 128)), 0)
     features = torch.tensor(points, dtype=torch.float32)
-    assert solve(BarycenterProblem(features, m), "exact", seed=0).cost <= 1.001 * by_sklearn(features, m)
+    # Few atoms in a cloud without clusters have many optima of almost equal cost: hence the many starts.
+    output = solve(BarycenterProblem(features, m), "exact", seed=0, restarts=40)
+    assert output.cost.item() <= 1.001 * by_sklearn(features, m)
 
 
-def test_uniform_costs_no_more_than_pot_from_as_many_starts(digits: list[torch.Tensor]) -> None:
+def test_uniform_costs_no_more_than_pot_from_the_same_points_of_the_class(digits: list[torch.Tensor]) -> None:
     m, restarts = 10, 4
-    for points in digits[:5]:
+    for points in digits:
         output = solve(BarycenterProblem(points, m), "uniform", seed=0, restarts=restarts)
         measure, mass = points.double(), torch.full((len(points),), 1 / len(points), dtype=torch.float64)
         uniform = torch.full((m,), 1 / m, dtype=torch.float64)
-        generator = torch.Generator().manual_seed(0)
+        nearest_first = (measure - measure.mean(0)).square().sum(1).argsort()
+        starts = random_points(measure[nearest_first], m, restarts, torch.Generator().manual_seed(0))
         costs = []
-        for _ in range(restarts):
-            start = measure[torch.randperm(len(points), generator=generator)[:m]]
+        for start in starts:
             atoms = ot.lp.free_support_barycenter([measure], [mass], start, b=uniform)
             costs.append(float(ot.emd2(uniform, mass, ot.dist(atoms, measure))))
-        assert output.converged
-        assert output.cost <= min(costs) * (1 + 1e-9)
+        assert output.converged.all()
+        assert float(output.cost) <= min(costs) * (1 + 1e-7)
 
 
 def test_the_order_of_the_solvers_on_real_classes(digits: list[torch.Tensor]) -> None:
@@ -65,6 +68,6 @@ def test_the_order_of_the_solvers_on_real_classes(digits: list[torch.Tensor]) ->
 def test_one_atom_is_the_mean_and_costs_the_trace_of_the_covariance(digits: list[torch.Tensor], method: str) -> None:
     points = digits[3]
     output = solve(BarycenterProblem(points, 1), method, seed=0, restarts=1, iterations=10)  # type: ignore[arg-type]
-    torch.testing.assert_close(output.atoms[0], points.mean(0))
-    assert output.cost == pytest.approx(float(points.double().var(0, correction=0).sum()), rel=1e-9)
-    assert output.weights.tolist() == [1]
+    torch.testing.assert_close(output.atoms[0, 0], points.mean(0))
+    assert float(output.cost) == pytest.approx(float(points.double().var(0, correction=0).sum()), rel=1e-9)
+    assert output.weights.tolist() == [[1]]

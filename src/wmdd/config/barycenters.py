@@ -10,8 +10,10 @@ from wmdd.config.settings import Count, setting
 class BarycentersConfig:
     """Settings of the barycenter solver."""
 
-    solver: Literal["exact", "uniform", "paper"] = setting(
-        "uniform", "exact (free weights: k-means), uniform (equal weights) or paper (Algorithm 1)", flag="solver"
+    solver: Literal["exact", "uniform", "floored", "paper"] = setting(
+        "uniform",
+        "weights free (exact: k-means), equal (uniform), free but for a floor (floored), or Algorithm 1 (paper)",
+        flag="solver",
     )
-    restarts: Count = setting(4, "k-means++ starts; the cheapest is kept")
+    restarts: Count = setting(10, "starts; the cheapest is kept")
     iterations: Count = setting(100, "most Lloyd or transport rounds of a start (paper: its K)")

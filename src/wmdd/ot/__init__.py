@@ -6,7 +6,7 @@
 """
 
 from wmdd.ot.balanced import solve_uniform
-from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem
+from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, Rows
 from wmdd.ot.costs import squared_distances
 from wmdd.ot.plans import Duals, TransportPlan, exact_plan
 from wmdd.ot.published import solve_paper
@@ -20,6 +20,7 @@ __all__ = [
     "BarycenterProblem",
     "Duals",
     "Method",
+    "Rows",
     "Solver",
     "TransportPlan",
     "exact_plan",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, cheapest
+from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
 from wmdd.ot.costs import squared_distances
 from wmdd.ot.plans import TransportPlan, exact_plan
 from wmdd.ot.simplex import project_simplex
@@ -26,14 +26,20 @@ def solve_paper(problem: BarycenterProblem, *, seed: int, restarts: int, iterati
     The noise has the mean and the standard deviation of the features in every coordinate; weights start uniform.
     Works in float64.
     """
-    generator = torch.Generator().manual_seed(seed)
-    return cheapest([_alternate(problem, _noise(problem, generator), iterations) for _ in range(restarts)])
+    found = []
+    for points, masses in problem.measures():
+        generator = torch.Generator().manual_seed(seed)
+        starts = [_noise(points.double(), masses, problem.atoms, generator) for _ in range(restarts)]
+        outputs = [_alternate(points.double(), masses, atoms, iterations) for atoms in starts]
+        found.append(min(outputs, key=lambda output: output.cost))
+    return stack(found, restarts, problem.points.dtype)
 
 
-def _noise(problem: BarycenterProblem, generator: torch.Generator) -> Tensor:
-    points = problem.points.double()
-    normal = torch.randn(problem.atoms, points.shape[1], generator=generator, dtype=torch.float64)
-    return points.mean(0) + points.std(0, correction=0) * normal.to(points.device)
+def _noise(points: Tensor, masses: Tensor, m: int, generator: torch.Generator) -> Tensor:
+    mean = masses @ points
+    deviation = (masses @ (points - mean).square()).sqrt()
+    normal = torch.randn(m, points.shape[1], generator=generator, dtype=torch.float64)
+    return mean + deviation * normal.to(points.device)
 
 
 @dataclass
@@ -78,22 +84,19 @@ def _without_vanished(weights: Tensor) -> Tensor:
     return kept / kept.sum()
 
 
-def _alternate(problem: BarycenterProblem, atoms: Tensor, iterations: int) -> BarycenterOutput:
-    points, masses = problem.points.double(), problem.masses
-    weights = torch.full((problem.atoms,), 1 / problem.atoms, dtype=torch.float64, device=points.device)
+def _alternate(points: Tensor, masses: Tensor, atoms: Tensor, iterations: int) -> ClassOutput:
+    weights = torch.full((len(atoms),), 1 / len(atoms), dtype=torch.float64, device=points.device)
     start = exact_plan(weights, masses, squared_distances(atoms, points))
     state, history = _Alternation(points, masses, atoms, weights, start), [start.cost]
     for _ in range(iterations):
         state.weight_steps()
         state.position_step()
         history.append(state.plan.cost)
-    return BarycenterOutput(
-        atoms=state.atoms.to(problem.points.dtype),
-        weights=state.weights.to(problem.points.dtype),
+    return ClassOutput(
+        atoms=state.atoms,
+        weights=state.weights,
         cost=state.plan.cost,
         history=tuple(history[1:]),
-        iterations=iterations,
         converged=not history[-1] < history[-2] * (1 - TOLERANCE),
-        restarts=1,
         duals=state.plan.duals,
     )

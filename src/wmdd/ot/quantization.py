@@ -5,82 +5,110 @@ the atom its mean: k-means (Pollard 1982; Canas and Rosasco 2012, arXiv 1209.107
 ``alpha_i = min_j ||z_j - h_i||^2``, hence no change of the weights can help.
 """
 
-from dataclasses import replace
 from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem
-from wmdd.ot.costs import squared_distances
-from wmdd.ot.lloyd import Cells, Descent, assign, descend
+from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
+from wmdd.ot.cells import Cells, assign
+from wmdd.ot.lloyd import Descent, descend
+from wmdd.ot.measures import Jobs, Measures, centred
 from wmdd.ot.plans import Duals
 from wmdd.ot.seeding import greedy_seeds
+from wmdd.ot.subspace import leading_directions
 from wmdd.ot.swaps import improve
+from wmdd.ot.ward import suits, ward_atoms
 
-SEARCH_TOLERANCE = 1e-4  # relative fall of the cost at which a start is compared with the others
+SEARCH_TOLERANCE = 1e-3  # relative fall of the cost at which a start is compared with the others
 
 
 def solve_exact(problem: BarycenterProblem, *, seed: int, restarts: int, iterations: int) -> BarycenterOutput:
-    """Quantize: ``restarts`` greedy k-means++ starts, each with Lloyd and swaps; the best to convergence in float64.
+    """Quantize every class: search in its leading directions, then Lloyd's iteration in the space itself.
 
-    The search runs in the dtype of the points, the last descent and the cost in float64. ``iterations`` bounds the
-    Lloyd steps of a start, its swap rounds, and the Lloyd steps of the last descent, each.
+    The search takes the best of ``restarts`` starts (greedy k-means++; where cells are small one of them is Ward's
+    tree) after Lloyd steps, and improves it by swaps. It runs in the dtype of the points; the last descent and the cost
+    in float64. ``iterations`` bounds the Lloyd steps of a start, its swap rounds, and the last descent, each.
     """
-    generator = torch.Generator().manual_seed(seed)
-    points, centre = problem.centred(problem.points.dtype)
-    seeds = greedy_seeds(points, problem.atoms, restarts, generator)
-    search = descend(points, assign(points, seeds), iterations, SEARCH_TOLERANCE)
-    improved = [
-        improve(points, search.cells.select(start), generator, iterations)
-        for start in torch.arange(restarts).view(-1, 1).to(points.device)
-    ]
-    winner = min(range(restarts), key=lambda start: float(improved[start][0].cost))
-    cells, swapped = improved[winner]
-    finish = _finish(problem, cells, iterations)
-    history = search.history(winner) + swapped + finish.history(0)
-    return _output(problem, finish, centre, _without_rounding(history), restarts)
+    measures, _ = centred(problem.measures(), problem.points.dtype)
+    order = in_canonical_order(measures)
+    narrow = leading_directions(measures).permuted(order)
+    found, searched = search(narrow, problem.atoms, seed, restarts, iterations)
+    left_out = (Jobs.each(measures).total(measures.energies) - Jobs.each(narrow).total(narrow.energies)).tolist()
+    precise, centres = centred(problem.measures(), torch.float64)
+    labels = torch.empty_like(found.labels).index_copy_(0, order, found.labels)
+    finish = _finish(precise, problem.atoms, labels, iterations)
+    cells = _share_duplicates(assign(Jobs.each(precise), finish.atoms))
+    outputs = []
+    for g, atoms in enumerate(cells.atoms):
+        rows = precise.rows(g)
+        history = [cost + left_out[g] for cost in searched[g]] + finish.history(g)
+        outputs.append(
+            ClassOutput(
+                atoms=atoms + centres[g],
+                weights=cells.masses[g],
+                cost=float(cells.cost[g]),
+                history=_without_rounding(history),
+                converged=bool(finish.converged[g]),
+                duals=Duals(torch.zeros_like(cells.masses[g]), cells.shares[rows] / precise.masses[rows]),
+            )
+        )
+    return stack(outputs, restarts, problem.points.dtype)
 
 
-def _finish(problem: BarycenterProblem, cells: Cells, iterations: int) -> Descent:
-    """The last descent, in float64: float32 finds the cells, float64 settles them and their cost."""
-    points, _ = problem.centred(torch.float64)
-    finish = descend(points, assign(points, cells.atoms.double()), iterations, 0.0)
-    return replace(finish, cells=_share_duplicates(points, finish.cells))
+def in_canonical_order(measures: Measures) -> Tensor:
+    """The rows ``[N]`` of each measure by their distance to its mean.
+
+    An order that permuting, translating, rotating or scaling a class leaves alone: with its points in this order, a
+    seed makes the same random choices whatever the order in which they came.
+    """
+    distance = measures.energies / measures.masses
+    parts = [distance[measures.rows(g)].argsort(stable=True) + measures.first[g] for g in range(len(measures))]
+    return torch.cat(parts)
 
 
-def _share_duplicates(points: Tensor, cells: Cells) -> Cells:
+def search(measures: Measures, m: int, seed: int, restarts: int, iterations: int) -> tuple[Cells, list[list[float]]]:
+    """The best cells found, one set for each class, and class by class the costs on the way to them."""
+    if m == 1:
+        mean = measures.loaded.new_zeros(len(measures), 1, measures.loaded.shape[1] - 1)
+        return assign(Jobs.each(measures), mean), [[] for _ in range(len(measures))]
+    generators = [torch.Generator().manual_seed(seed) for _ in range(len(measures))]
+    jobs = Jobs.each(measures, restarts)
+    merged = [ward_atoms(measures, m)[:, None]] if suits(measures, m) else []
+    seeds = greedy_seeds(measures, m, restarts - len(merged), generators)
+    starts = torch.cat([*merged, seeds], 1).flatten(0, 1)
+    descent = descend(assign(jobs, starts), iterations, SEARCH_TOLERANCE)
+    winners = jobs.best(descent.cost.tolist())
+    cells, swapped = improve(assign(Jobs.each(measures), descent.atoms[winners]), generators, iterations)
+    return cells, [descent.history(j) + costs for j, costs in zip(winners, swapped, strict=True)]
+
+
+def _finish(measures: Measures, m: int, labels: Tensor, iterations: int) -> Descent:
+    """The last descent, in the space itself, from the cells that the search found."""
+    jobs = Jobs.each(measures)
+    nowhere = measures.loaded.new_zeros(len(measures), m, measures.loaded.shape[1] - 1)
+    cells = Cells(jobs, nowhere, labels, torch.zeros_like(measures.energies))
+    return descend(assign(jobs, cells.means()), iterations, 0.0)
+
+
+def _share_duplicates(cells: Cells) -> Cells:
     """Give every empty cell one point of a cell that has several, and hence every atom a weight.
 
     Cells are empty only where the points have fewer distinct values than there are atoms; the copies of a value then
     share its atoms, at no cost.
     """
-    atoms, labels, distances = cells.atoms[0].clone(), cells.labels[0].clone(), cells.distances[0].clone()
-    for empty in (cells.counts[0] == 0).nonzero()[:, 0].tolist():
-        spare = labels.bincount(minlength=len(atoms))[labels] > 1
-        given = torch.where(spare, distances, -1).argmax()
-        atoms[empty], labels[given], distances[given] = points[given], empty, 0
-    return Cells(atoms[None], labels[None], distances[None])
+    if bool((cells.counts > 0).all()):
+        return cells
+    atoms, labels, shares = cells.atoms.clone(), cells.labels.clone(), cells.shares.clone()
+    for j, _, entries in cells.jobs.groups:
+        mine = labels[entries]
+        for empty in (cells.counts[j] == 0).nonzero()[:, 0].tolist():
+            spare = mine.bincount(minlength=atoms.shape[1])[mine] > 1
+            given = entries.start + int(torch.where(spare, shares[entries], -1).argmax())
+            atoms[j, empty], mine[given - entries.start], shares[given] = cells.jobs.measures.points(given), empty, 0
+    return Cells(cells.jobs, atoms, labels, shares)
 
 
 def _without_rounding(history: list[float]) -> tuple[float, ...]:
     """The history with each cost raised to the highest that follows: float32 costs of the search may err downwards."""
     return tuple(accumulate(reversed(history), max))[::-1]
-
-
-def _output(
-    problem: BarycenterProblem, finish: Descent, centre: Tensor, history: tuple[float, ...], restarts: int
-) -> BarycenterOutput:
-    atoms = finish.cells.atoms[0] + centre
-    weights = finish.cells.counts[0].double() / problem.count
-    nearest = squared_distances(atoms, problem.points.double()).amin(0)
-    return BarycenterOutput(
-        atoms=atoms.to(problem.points.dtype),
-        weights=weights.to(problem.points.dtype),
-        cost=float(finish.cells.cost),
-        history=history,
-        iterations=len(history),
-        converged=bool(finish.converged),
-        restarts=restarts,
-        duals=Duals(beta=torch.zeros_like(weights), alpha=nearest),
-    )

@@ -1,65 +1,89 @@
 """Leaving a local optimum of Lloyd's iteration: take one atom away, put it where it is needed more."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from wmdd.ot.costs import expanded_distances
-from wmdd.ot.lloyd import Cells, assign, descend
-from wmdd.ot.seeding import sample_by
+from wmdd.ot.cells import Cells, assign
+from wmdd.ot.measures import Jobs, Measures, functionals
+from wmdd.ot.seeding import draw, sample_entries
 
-CANDIDATES = 64  # points that are tried as the new place of an atom, drawn by their squared distance
-PROPOSALS = 8  # most swaps that are followed by Lloyd steps, together
+CANDIDATES = 64  # points that are tried as the new place of an atom, drawn by what they cost
+PROPOSALS = 8  # most swaps of a set that are followed by Lloyd steps, together
 ATOMS = 100  # most atoms in them: what a round costs, and many atoms need fewer proposals to find a gain
-LOOKAHEAD = 4  # Lloyd steps that decide whether a swap pays
-PATIENCE = 3  # rounds without gain that end the search
-SETTLED = 1e-3  # relative fall of the cost below which those steps end early
-GAIN = 1e-4  # relative gain below which a swap is not worth its round
+LOOKAHEAD = 4  # Lloyd steps that decide whether a swap pays; each leaves the better half of a set's proposals
+PATIENCE = 2  # rounds without gain that end a set's search
+GAIN = 1e-5  # relative gain below which a swap is not worth its round
 
 
-def improve(points: Tensor, cells: Cells, generator: torch.Generator, rounds: int) -> tuple[Cells, list[float]]:
-    """Swap atoms of one set (``cells`` with R = 1) while it pays; the cells, and the cost after each swap taken.
+def improve(cells: Cells, generators: Sequence[torch.Generator], rounds: int) -> tuple[Cells, list[list[float]]]:
+    """Swap atoms of every measure's set while it pays; the cells, and each measure's cost after each swap taken.
 
-    Local search for k-means (Lattanzi and Sohler 2019) with foresight: the most promising swaps are judged after a
-    few Lloyd steps, not before (Conrads et al. 2024, arXiv 2406.02739).
+    ``cells`` has one set for each of the G measures. Local search for k-means (Lattanzi and Sohler 2019) with
+    foresight: the most promising swaps are judged after a few Lloyd steps, not before (Conrads et al. 2024,
+    arXiv 2406.02739). A measure's search does not depend on the others.
     """
-    costs: list[float] = []
-    failures = 0
-    if cells.atoms.shape[1] == 1:
-        return cells, costs
+    measures, atoms, cost = cells.jobs.measures, cells.atoms.clone(), cells.cost.tolist()
+    costs: list[list[float]] = [[] for _ in cost]
+    failures = [0] * len(cost)
+    live = [g for g in range(len(cost)) if atoms.shape[1] > 1]
+    current = cells
     for _ in range(rounds):
-        trial = descend(points, assign(points, _propose(points, cells, generator)), LOOKAHEAD, SETTLED)
-        best = trial.cells.select(trial.winner)
-        if float(best.cost) < float(cells.cost) * (1 - GAIN):
-            cells, failures = best, 0
-            costs.append(float(cells.cost))
-        else:
-            failures += 1
-        if failures == PATIENCE:
+        if not live:
             break
-    return cells, costs
+        jobs, proposed = _propose(current, draw([generators[g] for g in live], CANDIDATES))
+        winners = _race(assign(jobs, proposed))
+        for g, found, better in zip(live, winners.cost.tolist(), winners.atoms, strict=True):
+            if found < cost[g] * (1 - GAIN):
+                atoms[g], cost[g], failures[g] = better, found, 0
+                costs[g].append(found)
+            else:
+                failures[g] += 1
+        live = [g for g in live if failures[g] < PATIENCE]
+        if live:
+            current = assign(Jobs(measures, tuple(live)), atoms[live])
+    return assign(cells.jobs, atoms), costs
 
 
-def _propose(points: Tensor, cells: Cells, generator: torch.Generator) -> Tensor:
-    """The most promising swaps as sets of atoms, ``[P, m, D]``."""
-    atoms = cells.atoms[0]
-    count = max(1, min(PROPOSALS, ATOMS // len(atoms)))
-    places = sample_by(cells.distances, min(CANDIDATES, len(points)), generator)[0]
-    best = _swap_costs(points, atoms, points[places]).min(1)
-    chosen = best.values.topk(min(count, len(places)), largest=False).indices
-    proposals = atoms.repeat(len(chosen), 1, 1)
-    proposals[torch.arange(len(chosen)), best.indices[chosen]] = points[places[chosen]]
-    return proposals
+def _race(cells: Cells) -> Cells:
+    """The best set of every measure after a few Lloyd steps, the worse half falling out after each."""
+    for _ in range(LOOKAHEAD):
+        cells = assign(cells.jobs, cells.means())
+        cost = cells.cost.tolist()
+        kept = torch.zeros(len(cost), dtype=torch.bool)
+        for _, sets, _ in cells.jobs.groups:
+            ranked = sorted(range(sets.start, sets.stop), key=cost.__getitem__)
+            kept[ranked[: (len(ranked) + 1) // 2]] = True
+        if not bool(kept.all()):
+            cells = cells.select(kept.to(cells.atoms.device))
+    return cells
 
 
-def _swap_costs(points: Tensor, atoms: Tensor, places: Tensor) -> Tensor:
-    """N times the cost after moving atom j to place l, for all at once, ``[L, m]``.
+def _propose(cells: Cells, uniform: Tensor) -> tuple[Jobs, Tensor]:
+    """The most promising swaps of every set, as sets of atoms ``[J P, m, D]`` and the jobs that they are."""
+    jobs, m = cells.jobs, cells.atoms.shape[1]
+    count = max(1, min(PROPOSALS, ATOMS // m))
+    places = jobs.rows[sample_entries(jobs, cells.shares, uniform)]
+    proposals = cells.atoms[:, None].repeat(1, count, 1, 1)
+    each = torch.arange(count, device=places.device)
+    for j, g in enumerate(jobs.home):
+        new = jobs.measures.points(places[j])
+        cheapest = _swap_costs(jobs.measures, g, cells.atoms[j], new).min(1)
+        chosen = cheapest.values.topk(count, largest=False).indices
+        proposals[j, each, cheapest.indices[chosen]] = new[chosen]
+    return Jobs(jobs.measures, tuple(g for g in jobs.home for _ in range(count))), proposals.flatten(0, 1)
+
+
+def _swap_costs(measures: Measures, g: int, atoms: Tensor, places: Tensor) -> Tensor:
+    """The cost after moving atom j to place l, for all at once, less a constant: ``[L, m]``.
 
     A point served by atom j falls back on its second-nearest atom when j leaves; any point may prefer the new place.
     """
-    near = expanded_distances(points, atoms).topk(2, largest=False)
-    first, second = near.values.T
-    to_place = expanded_distances(places, points)
+    near = measures.table(g, functionals(atoms)).topk(2, 0, largest=False)
+    first, second = near.values
+    to_place = measures.table(g, functionals(places))
     added = torch.minimum(to_place, first)
     loss_when_removed = torch.minimum(to_place, second) - added
-    return added.sum(1, keepdim=True) + loss_when_removed @ one_hot(near.indices[:, 0], len(atoms)).to(points.dtype)
+    return added.sum(1, keepdim=True) + loss_when_removed @ one_hot(near.indices[0], len(atoms)).to(atoms.dtype)

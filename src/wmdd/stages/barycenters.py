@@ -21,19 +21,18 @@ def find_barycenters(
     log: Log = silent,
 ) -> Barycenters:
     """``ipc`` atoms for each of ``classes``; a class's result does not depend on the others."""
-    found = []
-    for done, k in enumerate(classes, start=1):
-        problem = BarycenterProblem(statistics.features_of(k), ipc)
-        output = solve(problem, config.solver, derive_seed(seed, "barycenter", k), config.restarts, config.iterations)
-        found.append(output)
-        log(done, len(classes), cost=output.cost)
+    parts = [statistics.features_of(k) for k in classes]
+    problem = BarycenterProblem(torch.cat(parts), ipc, tuple(map(len, parts)))
+    found = solve(problem, config.solver, derive_seed(seed, "barycenter"), config.restarts, config.iterations)
+    for done, cost in enumerate(found.cost.tolist(), start=1):
+        log(done, len(classes), cost=cost)
     return Barycenters(
-        atoms=torch.stack([output.atoms for output in found]),
-        weights=torch.stack([output.weights for output in found]),
-        cost=torch.tensor([output.cost for output in found], dtype=torch.float64),
-        iterations=torch.tensor([output.iterations for output in found]),
-        converged=torch.tensor([output.converged for output in found]),
-        history=tuple(output.history for output in found),
+        atoms=found.atoms,
+        weights=found.weights,
+        cost=found.cost,
+        iterations=found.iterations,
+        converged=found.converged,
+        history=found.history,
         method=config.solver,
         seed=seed,
     )

@@ -1,30 +1,57 @@
 import torch
 
-from wmdd.ot.lloyd import assign, descend
+from wmdd.ot.cells import assign
+from wmdd.ot.lloyd import descend
+from wmdd.ot.measures import Jobs, Measures, centred
 
 
-def test_an_empty_cell_moves_to_the_worst_served_point() -> None:
-    points = torch.tensor([[-3.0], [-2.0], [0.0], [5.0]])
-    cells = assign(points, torch.tensor([[[-2.5], [100.0]], [[-2.5], [4.0]]]))
+def measures(*classes: list[float] | torch.Tensor) -> Measures:
+    """Measures of equal masses, around their means."""
+    points = [torch.as_tensor(one, dtype=torch.float64).view(len(one), -1) for one in classes]
+    return centred([(one, torch.full((len(one),), 1 / len(one)).double()) for one in points], torch.float64)[0]
+
+
+def test_an_empty_cell_moves_to_the_point_that_costs_most() -> None:
+    jobs = Jobs.each(measures([-3.0, -2.0, 0.0, 5.0]), 2)
+    cells = assign(jobs, torch.tensor([[[-2.5], [100.0]], [[-2.5], [4.0]]]).double())
     assert cells.atoms[..., 0].tolist() == [[-2.5, 5.0], [-2.5, 4.0]]
     assert (cells.counts > 0).all()
 
 
 def test_cells_stay_empty_only_when_points_are_fewer_than_atoms() -> None:
-    points = torch.tensor([[-1.0], [-1.0], [1.0], [1.0]])
-    cells = assign(points, torch.tensor([[[-1.0], [1.0], [1.0]]]))
+    cells = assign(Jobs.each(measures([-1.0, -1.0, 1.0, 1.0])), torch.tensor([[[-1.0], [1.0], [1.0]]]).double())
     assert cells.counts.tolist() == [[2, 2, 0]]
+    assert cells.masses.tolist() == [[0.5, 0.5, 0]]
     assert float(cells.cost) == 0
 
 
-def test_every_start_descends_on_its_own() -> None:
-    points = torch.randn(60, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    atoms = points[torch.randperm(60, generator=torch.Generator().manual_seed(1))[:20]].view(4, 5, 3)
-    together = descend(points, assign(points, atoms), 50, 0.0)
-    for start in range(4):
-        alone = descend(points, assign(points, atoms[start : start + 1]), 50, 0.0)
-        assert alone.steps[0] == together.steps[start]
-        torch.testing.assert_close(alone.cells.atoms[0], together.cells.atoms[start])
-        torch.testing.assert_close(alone.history(0), together.history(start))
+def test_every_set_descends_on_its_own() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.randn(60, 3, generator=generator), torch.randn(45, 3, generator=generator)
+    both = measures(first, second)
+    atoms = torch.randn(4, 5, 3, generator=generator).double()
+    together = descend(assign(Jobs(both, (0, 0, 1, 1)), atoms), 50, 0.0)
+    for j, (alone, row) in enumerate([(first, 0), (first, 1), (second, 2), (second, 3)]):
+        own = descend(assign(Jobs.each(measures(alone)), atoms[row : row + 1]), 50, 0.0)
+        assert own.steps[0] == together.steps[j]
+        torch.testing.assert_close(own.atoms[0], together.atoms[j])
+        torch.testing.assert_close(own.history(0), together.history(j))
     assert together.converged.all()
     assert (together.costs.diff(dim=0) <= 0).all()
+
+
+def test_cells_and_means_against_a_loop() -> None:
+    generator = torch.Generator().manual_seed(1)
+    points, masses = torch.randn(50, 4, generator=generator).double(), torch.rand(50, generator=generator).double()
+    masses /= masses.sum()
+    weighted, centre = centred([(points, masses)], torch.float64)
+    atoms = torch.randn(1, 6, 4, generator=generator).double()
+    cells = assign(Jobs.each(weighted), atoms)
+    near = torch.cdist(atoms[0] + centre, points).square().min(0)
+    assert torch.equal(cells.labels, near.indices)
+    torch.testing.assert_close(cells.shares, masses * near.values)
+    for j in range(6):
+        mine = near.indices == j
+        torch.testing.assert_close(cells.masses[0, j], masses[mine].sum())
+        mean = (masses[mine] @ points[mine]) / masses[mine].sum() - centre[0]
+        torch.testing.assert_close(cells.means()[0, j], mean)

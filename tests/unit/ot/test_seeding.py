@@ -1,20 +1,35 @@
 import torch
 
-from wmdd.ot.seeding import greedy_seeds, sample_by
+from wmdd.ot.measures import Jobs, Measures, centred
+from wmdd.ot.seeding import draw, greedy_seeds, sample_entries
+
+
+def measures(*classes: torch.Tensor) -> Measures:
+    return centred([(one, torch.full((len(one),), 1 / len(one))) for one in classes], torch.float32)[0]
 
 
 def test_sampling_follows_the_mass_and_skips_what_has_none() -> None:
-    mass = torch.tensor([[0.0, 1.0, 0.0, 3.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    drawn = sample_by(mass, 4000, torch.Generator().manual_seed(0))
-    share = torch.stack([row.bincount(minlength=4) for row in drawn]) / 4000
-    torch.testing.assert_close(share[0], torch.tensor([0.0, 0.25, 0.0, 0.75]), atol=0.03, rtol=0)
-    assert share[1].tolist() == [1, 0, 0, 0]
-    assert share[2].tolist() == [0, 0, 0, 1]
+    jobs = Jobs(measures(torch.zeros(4, 1), torch.zeros(2, 1)), (0, 0, 0, 1))
+    mass = torch.tensor([0.0, 1.0, 0.0, 3.0, 1e-30, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e30, 1e30])
+    drawn = sample_entries(jobs, mass, draw([torch.Generator().manual_seed(0)], 4, 4000)[0])
+    share = torch.stack([row.bincount(minlength=14) for row in drawn]) / 4000
+    torch.testing.assert_close(share[0, :4], torch.tensor([0.0, 0.25, 0.0, 0.75]), atol=0.03, rtol=0)
+    assert share[1, 4] == 1
+    assert share[2, 11] == 1
+    torch.testing.assert_close(share[3, 12:], torch.tensor([0.5, 0.5]), atol=0.03, rtol=0)
 
 
 def test_seeds_are_distinct_points_one_in_every_far_cluster() -> None:
     clusters = torch.tensor([[0.0], [100.0], [200.0]]).repeat(5, 1) + torch.arange(15).view(-1, 1) * 0.01
-    seeds = greedy_seeds(clusters - clusters.mean(), 3, 6, torch.Generator().manual_seed(0))
-    assert seeds.shape == (6, 3, 1)
-    for start in seeds[..., 0]:
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    seeds = greedy_seeds(measures(clusters, clusters[:9]), 3, 6, generators)
+    assert seeds.shape == (2, 6, 3, 1)
+    for start in seeds.flatten(0, 1)[..., 0]:
         assert start.sort().values.diff().min() > 50
+
+
+def test_a_class_draws_the_same_whatever_stands_beside_it() -> None:
+    points = torch.randn(30, 3, generator=torch.Generator().manual_seed(2))
+    alone = greedy_seeds(measures(points), 5, 2, [torch.Generator().manual_seed(9)])
+    beside = greedy_seeds(measures(points * 1e4, points), 5, 2, [torch.Generator().manual_seed(9) for _ in range(2)])
+    assert torch.equal(alone[0], beside[1])

@@ -1,0 +1,56 @@
+"""Large problems in blocks of classes: bounded memory, one thread a block, the same result however they are cut."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, join
+
+CPU_BLOCK = 12_000_000  # bytes of points: what a core's share of the caches holds in the search, which is narrower
+GPU_BLOCK = 2_000_000_000  # bytes of points: enough to fill the device, little enough to leave room for work
+WIDE = 200_000_000  # bytes of points from which on a class has all the threads to itself
+
+
+def split(problem: BarycenterProblem, block_bytes: int, at_least: int) -> list[range]:
+    """Consecutive classes in ``at_least`` blocks where there are as many, each within ``block_bytes`` if it can be."""
+    limit = min(block_bytes, -(-class_bytes(problem, range(len(problem))) // at_least))
+    blocks: list[range] = []
+    for g in range(len(problem)):
+        if blocks and class_bytes(problem, range(blocks[-1].start, g + 1)) <= limit * 1.001:
+            blocks[-1] = range(blocks[-1].start, g + 1)
+        else:
+            blocks.append(range(g, g + 1))
+    return blocks
+
+
+def class_bytes(problem: BarycenterProblem, classes: range) -> int:
+    """Bytes of the points of ``classes``."""
+    return sum(problem.lengths[classes.start : classes.stop]) * problem.width * problem.points.dtype.itemsize
+
+
+def solve_in_blocks(
+    problem: BarycenterProblem, device: torch.device, solver: Callable[[BarycenterProblem], BarycenterOutput]
+) -> BarycenterOutput:
+    """``solver`` on every block of classes, on ``device``; results on the CPU when the points are not in memory.
+
+    On a CPU every block has one thread, and as many blocks run at once as torch has threads: sums are then made in an
+    order that the number of threads does not change. (A class too large for that has all threads.)
+    """
+    home = problem.points.device if isinstance(problem.points, torch.Tensor) else torch.device("cpu")
+
+    def solve_block(classes: range) -> BarycenterOutput:
+        return solver(problem.select(classes, device)).to(home)
+
+    if device.type != "cpu":
+        return join([solve_block(classes) for classes in split(problem, GPU_BLOCK, 1)])
+    threads = torch.get_num_threads()
+    blocks = split(problem, CPU_BLOCK, threads)
+    wide = {classes: solve_block(classes) for classes in blocks if class_bytes(problem, classes) > WIDE}
+    narrow = [classes for classes in blocks if classes not in wide]
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            found = wide | dict(zip(narrow, pool.map(solve_block, narrow), strict=True))
+    finally:
+        torch.set_num_threads(threads)
+    return join([found[classes] for classes in blocks])

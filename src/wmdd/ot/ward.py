@@ -1,0 +1,31 @@
+"""A start for many small cells: Ward's tree of merged points, cut at m."""
+
+import torch
+from scipy.cluster.hierarchy import fcluster, linkage
+from torch import Tensor
+
+from wmdd.ot.measures import Measures
+
+SMALL_CELLS = 32  # points of an average cell up to which merging beats seeding
+LARGEST = 8192  # points of a measure whose distances to one another (n^2 / 2 of them, in float64) are still held
+
+
+def suits(measures: Measures, m: int) -> bool:
+    """Whether the tree is worth its time for all of ``measures``, and can be made."""
+    return all(m < size <= min(SMALL_CELLS * m, LARGEST) for size in measures.sizes)
+
+
+def ward_atoms(measures: Measures, m: int) -> Tensor:
+    """Means of the m clusters of every measure in which merging two costs least (Ward 1963), ``[G, m, D]``.
+
+    The tree knows no masses: a start needs none.
+    """
+    return torch.stack([_cut(measures.loaded[measures.rows(g)], m) for g in range(len(measures))])
+
+
+def _cut(loaded: Tensor, m: int) -> Tensor:
+    points = (loaded[:, :-1] / loaded[:, -1:]).double().cpu().numpy()
+    labels = torch.from_numpy(fcluster(linkage(points, "ward"), m, "maxclust") - 1).long().to(loaded.device)
+    sums = torch.zeros(m, loaded.shape[1], dtype=loaded.dtype, device=loaded.device).index_add(0, labels, loaded)
+    # Ties can leave fewer clusters than m: an atom too many sits at the origin, finds no point, and is moved.
+    return sums[:, :-1] / sums[:, -1:].clamp(min=torch.finfo(loaded.dtype).tiny)
