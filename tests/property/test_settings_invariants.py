@@ -52,7 +52,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "synthesis.init": st.sampled_from(["real", "noise"]),
     "synthesis.steps": st.integers(0, 10**6),
     "synthesis.lr": POSITIVES,
-    "synthesis.feature_loss": st.sampled_from(["squared", "norm"]),
+    "synthesis.feature_loss": st.sampled_from(
+        ["squared", "norm", "wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy"]
+    ),
     "synthesis.statistics": st.floats(0, 1e300),
     "synthesis.statistics_loss": st.sampled_from(["squared", "norm"]),
     "synthesis.weighted": st.booleans(),

@@ -7,6 +7,8 @@ from annotated_types import Interval
 
 from wmdd.config.settings import Auto, Count, Fraction, Natural, NonNegative, Positive, setting
 
+FeatureLoss = Literal["squared", "norm", "wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy"]
+
 
 @dataclass(frozen=True)
 class SynthesisConfig:
@@ -15,10 +17,16 @@ class SynthesisConfig:
     init: Literal["real", "noise"] = setting("real", "start from the real images nearest to the atoms, or from noise")
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
     lr: Positive = setting(0.1, "peak learning rate, in units of the normalised pixels; cosine decay")
-    feature_loss: Literal["squared", "norm"] = setting("norm", "distance to the atoms: its square, or the plain norm")
+    feature_loss: FeatureLoss = setting(
+        "norm",
+        "squared or norm: the distance to the atoms, its square or plain; wasserstein, sinkhorn, sliced, mmd-gaussian "
+        "or mmd-energy: that divergence from the class's real features",
+    )
     statistics: NonNegative = setting(10.0, "lambda: weight of the per-class statistics loss")
     statistics_loss: Literal["squared", "norm"] = setting("norm", "distance of the statistics: square, or plain norm")
-    weighted: bool = setting(False, "weight the synthetic images' statistics by their atoms' weights")
+    weighted: bool = setting(
+        False, "weight the synthetic images by their atoms' weights, in the statistics and in a divergence"
+    )
     cross_entropy: NonNegative = setting(0.0, "weight of the teacher's cross-entropy")
     min_crop: Fraction = setting(0.5, "smallest area of the random resized crop of each step")
     crop_per_image: bool = setting(True, "an own crop for each image, instead of one for a class")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from wmdd.ot.measures import Jobs, functionals
+from wmdd.ot.ragged import Jobs, functionals
 
 
 @dataclass(frozen=True, eq=False)

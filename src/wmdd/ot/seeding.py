@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wmdd.ot.measures import Jobs, Measures, functionals
+from wmdd.ot.ragged import Jobs, Measures, functionals
 
 
 def draw(generators: Sequence[torch.Generator], *shape: int) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from wmdd.ot.measures import Measures
+from wmdd.ot.ragged import Measures
 
 WIDTH = 31  # directions kept; with the mass, a row is then 32 numbers long
 OVERSAMPLING = 8

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from wmdd.ot.cells import Cells, assign
-from wmdd.ot.measures import Jobs, Measures, functionals
+from wmdd.ot.ragged import Jobs, Measures, functionals
 from wmdd.ot.seeding import draw, sample_entries
 
 CANDIDATES = 64  # points that are tried as the new place of an atom, drawn by what they cost

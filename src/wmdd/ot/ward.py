@@ -4,7 +4,7 @@ import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
 
-from wmdd.ot.measures import Measures
+from wmdd.ot.ragged import Measures
 
 SMALL_CELLS = 32  # points of an average cell up to which merging beats seeding
 LARGEST = 8192  # points of a measure whose distances to one another (n^2 / 2 of them, in float64) are still held

@@ -188,7 +188,7 @@ def plane_chart(plane: Plane, names: Sequence[str]) -> str:
         for i, points in enumerate(plane.classes):
             axes.scatter(points.real[:, 0], points.real[:, 1], s=7, color=color(f"k{i}"), alpha=0.3, linewidths=0)
         for i, points in enumerate(plane.classes):
-            _aims(axes, points)
+            _ties(axes, points)
             axes.scatter(
                 points.synthetic[:, 0],
                 points.synthetic[:, 1],
@@ -226,8 +226,8 @@ def plane_chart(plane: Plane, names: Sequence[str]) -> str:
     return chart("Real features, atoms and synthetic features in the plane", draw, width=5.6, height=4.6)
 
 
-def _aims(axes: Axes, points: ClassPoints) -> None:
-    """A line from every atom to the synthetic image that aims at it."""
+def _ties(axes: Axes, points: ClassPoints) -> None:
+    """A line from every atom to its synthetic image."""
     for atom, image in zip(points.atoms, points.synthetic, strict=False):
         axes.plot(*np.stack([atom, image]).T, color=color("muted"), linewidth=0.6, alpha=0.7, zorder=2)
 

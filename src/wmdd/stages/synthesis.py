@@ -3,10 +3,13 @@
 For every class k on its own, over random views of its m images s_kj with weights w_kj (sum 1):
 
     L_k = L_feature(h(s_k), z_k) + lambda L_BN(moments(s_k; w_k), real moments_k) + gamma CE(f(s_k), k)
+
+or with a divergence of the measures on ``h(s_k)`` and on the real features of the class as L_feature.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,21 +18,26 @@ from torch.nn import functional as F
 from wmdd.augment import Views, render, sample_views
 from wmdd.config.synthesis import SynthesisConfig
 from wmdd.core.types import LayerMoments, Moments, Observation
-from wmdd.losses import class_moments, feature_loss, statistics_loss
+from wmdd.losses import class_moments, statistics_loss
 from wmdd.models import Teacher
 from wmdd.runtime.device import Machine
 from wmdd.runtime.random import stream
+from wmdd.stages.matching import compares_measures, feature_match
 from wmdd.stages.training import Log, cosine, silent
 from wmdd.storage.savepoint import Savepoint
 
 _BETAS = (0.5, 0.9)  # as published
+
+Compare = Callable[[Tensor, Tensor], Tensor]
+"""The feature loss at one step: features ``[G, m, D]`` and image weights ``[G, m]`` to ``[G]``."""
 
 
 @dataclass(frozen=True)
 class SynthesisProblem:
     """What ``G`` classes aim at: ``atoms [G, m, D]``, ``weights [G, m]``, real ``moments[layer] [G, C_l]``.
 
-    ``start [G, m, 3, S, S]`` holds the normalised images to begin with.
+    ``start [G, m, 3, S, S]`` holds the normalised images to begin with. ``real`` has the real features ``[n_k, D]`` of
+    each class, for the feature losses that compare measures; the others need none.
     """
 
     classes: tuple[int, ...]
@@ -37,6 +45,7 @@ class SynthesisProblem:
     weights: Tensor
     moments: LayerMoments
     start: Tensor
+    real: tuple[Tensor, ...] = ()
 
 
 def noise(k: int, ipc: int, size: int, seed: int) -> Tensor:
@@ -59,9 +68,11 @@ def synthesize(
 
     ``log`` receives each step's loss terms, averaged over the classes. Classes do not influence one another: not
     through the random views (each has its own stream), nor the loss (a sum over classes), nor Adam (per pixel).
+    Raises ``DataError`` when ``config.feature_loss`` compares measures and the problem lacks a class's real features.
     """
     savepoint = savepoint or Savepoint()
-    problem = _place(problem, machine)
+    problem = _place(problem, machine, with_real=compares_measures(config.feature_loss))
+    match = feature_match(config.feature_loss, problem.classes, problem.atoms, problem.real, seed)
     size, ipc = problem.start.shape[-1], problem.start.shape[1]
     lower, upper = teacher.preprocessing.bounds(problem.start)
     pixels = machine.layout(problem.start.flatten(0, 1)).clone().requires_grad_()
@@ -73,7 +84,8 @@ def synthesize(
     for step in range(first, config.steps):
         optimizer.param_groups[0]["lr"] = config.lr * cosine(step / config.steps)
         optimizer.zero_grad(set_to_none=True)
-        terms = _backward(teacher, problem, pixels, _views_at(plan, step, ipc), config, machine)
+        views = _views_at(plan, step, ipc)
+        terms = _backward(teacher, problem, pixels, views, partial(match, step), config, machine)
         optimizer.step()
         with torch.no_grad():
             pixels.clamp_(lower, upper)
@@ -82,12 +94,13 @@ def synthesize(
     return pixels.detach().view_as(problem.start)
 
 
-def _place(problem: SynthesisProblem, machine: Machine) -> SynthesisProblem:
+def _place(problem: SynthesisProblem, machine: Machine, *, with_real: bool) -> SynthesisProblem:
     def to(tensor: Tensor) -> Tensor:
         return tensor.to(machine.device, machine.dtype)
 
     moments = {name: Moments(to(mean), to(var)) for name, (mean, var) in problem.moments.items()}
-    return SynthesisProblem(problem.classes, to(problem.atoms), to(problem.weights), moments, to(problem.start))
+    real = tuple(map(to, problem.real)) if with_real else ()
+    return SynthesisProblem(problem.classes, to(problem.atoms), to(problem.weights), moments, to(problem.start), real)
 
 
 # --- views ------------------------------------------------------------------------------------------------------------
@@ -115,13 +128,15 @@ def _views_at(plan: list[Views], step: int, ipc: int) -> Views:
 # --- the loss ---------------------------------------------------------------------------------------------------------
 
 
-def _losses(seen: Observation, problem: SynthesisProblem, config: SynthesisConfig) -> dict[str, Tensor]:
+def _losses(
+    seen: Observation, problem: SynthesisProblem, compare: Compare, config: SynthesisConfig
+) -> dict[str, Tensor]:
     """The loss terms ``[G]`` of what the teacher saw in the ``G m`` views, weights applied."""
     count, ipc, width = problem.atoms.shape
     features = seen.features.to(problem.atoms.dtype).view(count, ipc, width)
     weights = problem.weights if config.weighted else torch.full_like(problem.weights, 1 / ipc)
     pooled = {name: class_moments(images, torch.block_diag(*weights)) for name, images in seen.moments.items()}
-    losses = {"feature": feature_loss(features, problem.atoms, config.feature_loss)}
+    losses = {"feature": compare(features, weights)}
     if config.statistics:
         losses["statistics"] = config.statistics * statistics_loss(pooled, problem.moments, config.statistics_loss)
     if config.cross_entropy:
@@ -136,6 +151,7 @@ def _backward(
     problem: SynthesisProblem,
     pixels: Tensor,
     views: Views,
+    compare: Compare,
     config: SynthesisConfig,
     machine: Machine,
 ) -> dict[str, float]:
@@ -147,10 +163,10 @@ def _backward(
             return teacher.observe(machine.layout(render(pixels[rows.to(pixels.device)], views[rows])))
 
     if len(chunks) == 1:
-        losses = _losses(observe(chunks[0]), problem, config)
+        losses = _losses(observe(chunks[0]), problem, compare, config)
         sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
     else:
-        losses = _backward_in_chunks(observe, chunks, problem, config)
+        losses = _backward_in_chunks(observe, chunks, problem, compare, config)
     return {name: float(term.detach().mean()) for name, term in losses.items()} | {
         "loss": float(sum(term.detach().mean() for term in losses.values()))
     }
@@ -160,6 +176,7 @@ def _backward_in_chunks(
     observe: Callable[[Tensor], Observation],
     chunks: Sequence[Tensor],
     problem: SynthesisProblem,
+    compare: Compare,
     config: SynthesisConfig,
 ) -> dict[str, Tensor]:
     """The same gradient for more images than one forward pass holds.
@@ -170,7 +187,7 @@ def _backward_in_chunks(
     with torch.no_grad():
         parts = [_flatten(observe(rows)) for rows in chunks]
     leaves = {name: torch.cat([part[name] for part in parts]).requires_grad_() for name in parts[0]}
-    losses = _losses(_unflatten(leaves), problem, config)
+    losses = _losses(_unflatten(leaves), problem, compare, config)
     sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
     for rows in chunks:
         seen = _flatten(observe(rows))

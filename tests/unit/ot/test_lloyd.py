@@ -2,7 +2,7 @@ import torch
 
 from wmdd.ot.cells import assign
 from wmdd.ot.lloyd import descend
-from wmdd.ot.measures import Jobs, Measures, centred
+from wmdd.ot.ragged import Jobs, Measures, centred
 
 
 def measures(*classes: list[float] | torch.Tensor) -> Measures:

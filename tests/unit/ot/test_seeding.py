@@ -1,6 +1,6 @@
 import torch
 
-from wmdd.ot.measures import Jobs, Measures, centred
+from wmdd.ot.ragged import Jobs, Measures, centred
 from wmdd.ot.seeding import draw, greedy_seeds, sample_entries
 
 

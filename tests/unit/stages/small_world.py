@@ -35,7 +35,7 @@ class World:
     statistics: ClassStatistics
 
     def problem(self, classes: tuple[int, ...], ipc: int) -> SynthesisProblem:
-        """The real problem of ``classes``: their atoms, uneven weights, statistics, and nearest images."""
+        """The real problem of ``classes``: their atoms, uneven weights, statistics, nearest images and features."""
         found = find_barycenters(self.statistics, classes, ipc, BarycentersConfig(solver="exact"), 0)
         rows = [self.statistics.classes.index(k) for k in classes]
         starts = []
@@ -43,7 +43,8 @@ class World:
             chosen = self.statistics.index_of(k)[nearest_distinct(atoms, self.statistics.features_of(k))]
             starts.append(self.preprocessing.normalize(self.train.take(chosen), self.machine.dtype))
         moments = {name: type(m)(*(part[rows] for part in m)) for name, m in self.statistics.moments.items()}
-        return SynthesisProblem(classes, found.atoms, found.weights, moments, torch.stack(starts))
+        real = tuple(map(self.statistics.features_of, classes))
+        return SynthesisProblem(classes, found.atoms, found.weights, moments, torch.stack(starts), real)
 
 
 class Killed(Exception):

@@ -20,6 +20,7 @@ from wmdd.stages.synthesis import SynthesisProblem, noise, synthesize
 from wmdd.storage.savepoint import Savepoint
 
 CONFIG = SynthesisConfig(steps=5, jitter=0.1)
+DIVERGENCES = ("wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy")
 
 
 def run(world: World, problem: SynthesisProblem, config: SynthesisConfig = CONFIG, **options: Any) -> Tensor:
@@ -35,7 +36,10 @@ def problem(world: World) -> SynthesisProblem:
 
 @pytest.mark.parametrize(
     ("feature_loss", "statistics_loss", "weighted", "cross_entropy"),
-    list(product(("squared", "norm"), ("squared", "norm"), (False, True), (0.0, 0.5))),
+    [
+        *product(("squared", "norm"), ("squared", "norm"), (False, True), (0.0, 0.5)),
+        *product(DIVERGENCES, ("norm",), (True,), (0.0,)),
+    ],
 )
 def test_chunks_give_what_one_batch_gives(
     world: World,
@@ -113,13 +117,18 @@ def test_chunks_of_a_network_with_norms_on_vectors(world: World) -> None:
     torch.testing.assert_close(chunks, whole, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
-@pytest.mark.parametrize("batch_size", [100, 5])
+@pytest.mark.parametrize(
+    ("batch_size", "precision", "feature_loss"),
+    [
+        *product([100, 5], ["float64", "float32", "bfloat16"], ["norm"]),
+        *product([5], ["bfloat16"], DIVERGENCES),
+    ],
+)
 def test_going_on_after_a_kill_gives_the_same_bits(
-    world: World, problem: SynthesisProblem, tmp_path: Path, precision: str, batch_size: int
+    world: World, problem: SynthesisProblem, tmp_path: Path, batch_size: int, precision: str, feature_loss: Any
 ) -> None:
     machine = Machine(torch.device("cpu"), precision)  # type: ignore[arg-type]
-    config = replace(CONFIG, batch_size=batch_size, steps=6)
+    config = replace(CONFIG, batch_size=batch_size, steps=6, feature_loss=feature_loss)
     teacher = Teacher(
         machine.place(deepcopy(world.teacher.network)),
         arch="convnet3",
@@ -138,8 +147,12 @@ def test_going_on_after_a_kill_gives_the_same_bits(
     assert torch.equal(again, undisturbed)
 
 
-def test_a_class_alone_gives_what_it_gives_in_a_group(world: World, problem: SynthesisProblem) -> None:
-    config = replace(CONFIG, steps=20, cross_entropy=0.2, weighted=True)
+@pytest.mark.parametrize("feature_loss", ["norm", *DIVERGENCES])
+def test_a_class_alone_gives_what_it_gives_in_a_group(
+    world: World, problem: SynthesisProblem, feature_loss: Any
+) -> None:
+    steps = 20 if feature_loss == "norm" else 5
+    config = replace(CONFIG, steps=steps, cross_entropy=0.2, weighted=True, feature_loss=feature_loss)
     together = run(world, problem, config)
     for g, k in enumerate(problem.classes):
         alone = SynthesisProblem(
@@ -148,6 +161,7 @@ def test_a_class_alone_gives_what_it_gives_in_a_group(world: World, problem: Syn
             problem.weights[[g]],
             {name: Moments(mean[[g]], var[[g]]) for name, (mean, var) in problem.moments.items()},
             problem.start[[g]],
+            problem.real[g : g + 1],
         )
         torch.testing.assert_close(run(world, alone, config), together[[g]], rtol=0, atol=1e-6)
 

@@ -11,6 +11,7 @@ from wmdd.pipeline.artifacts import image_names, load_barycenters, load_statisti
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.units import Unit, class_groups
 from wmdd.pipeline.workspace import UnitContext, Workspace
+from wmdd.stages.matching import compares_measures
 from wmdd.stages.nearest import nearest, nearest_distinct
 from wmdd.stages.synthesis import SynthesisProblem, noise, synthesize
 from wmdd.storage.images import write_png
@@ -31,6 +32,7 @@ class SynthesisStage(Stage):
         classes: list[int] = unit.covers["classes"]
         statistics, barycenters = load_statistics(work.run, classes), load_barycenters(work.run, classes)
         preprocessing = work.teacher.preprocessing
+        compares = compares_measures(work.config.synthesis.feature_loss)
         pixels = synthesize(
             work.teacher,
             SynthesisProblem(
@@ -39,6 +41,7 @@ class SynthesisStage(Stage):
                 barycenters.weights,
                 statistics.moments,
                 torch.stack([_start(work, k, g, statistics, barycenters) for g, k in enumerate(classes)]),
+                real=tuple(map(statistics.features_of, classes)) if compares else (),
             ),
             work.config.synthesis,
             work.machine,

@@ -1,0 +1,134 @@
+"""Feature losses that compare a class's synthetic features with its real ones, as measures."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from small_world import KillAt, World
+from torch import Tensor
+
+from wmdd.config import SynthesisConfig
+from wmdd.core.errors import DataError
+from wmdd.ot import (
+    energy_distance,
+    gaussian_mmd2,
+    median_distance,
+    random_directions,
+    sinkhorn_divergence,
+    sliced_wasserstein2,
+    squared_distances,
+    wasserstein2,
+)
+from wmdd.runtime.random import stream
+from wmdd.stages.matching import DIRECTIONS, compares_measures, feature_match
+from wmdd.stages.synthesis import SynthesisProblem, synthesize
+
+DIVERGENCES = ("wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy")
+CLASSES = (3, 8)
+
+
+def features(seed: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Synthetic features, their weights, and real features of two classes of different sizes."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.rand(2, 4, generator=generator, dtype=torch.float64) + 0.1
+    real = tuple(torch.randn(count, 6, generator=generator, dtype=torch.float64) for count in (9, 30))
+    mine = torch.randn(2, 4, 6, generator=generator, dtype=torch.float64) + 0.5
+    return mine, weights / weights.sum(1, keepdim=True), real
+
+
+def literal(kind: str, k: int, step: int, x: Tensor, y: Tensor, a: Tensor) -> Tensor:
+    """What the loss of one class should be, by the public functions alone."""
+    if kind == "wasserstein":
+        return wasserstein2(x, y, a)
+    if kind == "sinkhorn":
+        return sinkhorn_divergence(x, y, a, epsilon=float(squared_distances(y, y).mean()) / 20)
+    if kind == "sliced":
+        directions = random_directions(DIRECTIONS, 6, stream(7, "directions", k, step))
+        return sliced_wasserstein2(x, y, directions, a)
+    if kind == "mmd-gaussian":
+        return gaussian_mmd2(x, y, a, bandwidth=median_distance(y))
+    return energy_distance(x, y, a)
+
+
+@pytest.mark.parametrize("kind", DIVERGENCES)
+def test_each_class_has_the_divergence_of_its_measures(kind: Any) -> None:
+    mine, weights, real = features()
+    mine.requires_grad_()
+    match = feature_match(kind, CLASSES, mine.detach(), real, 7)
+    found = match(5, mine, weights)
+    (gradient,) = torch.autograd.grad(found.sum(), mine)
+    for g, k in enumerate(CLASSES):
+        x = mine[g].detach().clone().requires_grad_()
+        expected = literal(kind, k, 5, x, real[g], weights[g])
+        torch.testing.assert_close(found[g], expected, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(gradient[g], torch.autograd.grad(expected, x)[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", DIVERGENCES)
+def test_only_sliced_depends_on_step_and_seed(kind: Any) -> None:
+    mine, weights, real = features()
+    first, again, later, other = (
+        feature_match(kind, CLASSES, mine, real, seed)(step, mine, weights)
+        for seed, step in ((0, 1), (0, 1), (0, 2), (1, 1))
+    )
+    assert torch.equal(first, again)
+    assert torch.equal(first, later) == (kind != "sliced")
+    assert torch.equal(first, other) == (kind != "sliced")
+
+
+@pytest.mark.parametrize("kind", DIVERGENCES)
+def test_the_real_features_themselves_cost_nothing(kind: Any) -> None:
+    _, _, real = features()
+    whole = real[0][None]
+    even = torch.full((1, 9), 1 / 9, dtype=torch.float64)
+    found = feature_match(kind, (3,), whole, real[:1], 0)(0, whole, even)
+    assert float(found) == pytest.approx(0, abs=1e-8)
+    single = feature_match(kind, (3,), whole[:, :1], (real[0][:1],), 0)(0, whole[:, :1] + 1, even[:, :1] * 9)
+    assert 0 < float(single) < 100  # a class of one image has no scale of its own
+
+
+@pytest.mark.parametrize("kind", DIVERGENCES)
+def test_real_features_are_needed(kind: Any) -> None:
+    mine, _, real = features()
+    for given in ((), real[:1]):
+        with pytest.raises(DataError, match=r"needs the real features of 2 classes, not of [01]\."):
+            feature_match(kind, CLASSES, mine, given, 0)
+
+
+def test_distances_to_atoms_need_no_real_features(world: World) -> None:
+    problem = world.problem((2, 5), 3)
+    config = SynthesisConfig(steps=2)
+    without, beside = (
+        synthesize(world.teacher, given, config, world.machine, 0, flip=False)
+        for given in (replace(problem, real=()), problem)
+    )
+    assert torch.equal(without, beside)
+    assert [compares_measures(kind) for kind in ("squared", "norm")] == [False, False]
+    assert all(map(compares_measures, DIVERGENCES))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", DIVERGENCES)
+def test_synthesis_lowers_the_divergence(world: World, kind: Any) -> None:
+    """From the real images of another class, so that there is a way to go."""
+    aims, others = world.problem((2, 5), 4), world.problem((7, 0), 4)
+    problem = replace(aims, start=others.start)
+    config = SynthesisConfig(steps=40, statistics=0.0, min_crop=1.0, feature_loss=kind)
+    log = KillAt()
+    synthesize(world.teacher, problem, config, world.machine, 0, flip=False, log=log)
+    losses = [values["feature"] for values in log.seen]
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+    assert min(losses) >= 0
+
+
+@pytest.mark.parametrize("kind", DIVERGENCES)
+def test_weights_matter_where_they_are_asked_for(world: World, kind: Any) -> None:
+    problem: SynthesisProblem = world.problem((2, 5), 4)
+    even = replace(problem, weights=torch.full_like(problem.weights, 1 / 4))
+
+    def images(given: SynthesisProblem, weighted: bool) -> Tensor:
+        config = SynthesisConfig(steps=3, statistics=0.0, feature_loss=kind, weighted=weighted)
+        return synthesize(world.teacher, given, config, world.machine, 0, flip=False)
+
+    assert torch.equal(images(problem, False), images(even, False))
+    assert not torch.allclose(images(problem, True), images(even, True))
