@@ -20,6 +20,7 @@ _VERBS = {
     "relabel": "soft-label their augmented views",
     "evaluate": "train and score students, beside random real images",
     "report": "write the page",
+    "experiment": "repeat a figure of the paper",
 }
 
 _EPILOG = """\
@@ -57,7 +58,7 @@ def _build_parsers(verb: str | None) -> tuple[Parser, Parser]:
 
 
 def _module(verb: str) -> str:
-    return f"wmdd.cli.{verb if verb in ('run', 'info', 'report') else 'stage'}"
+    return f"wmdd.cli.{verb if verb in ('run', 'info', 'report', 'experiment') else 'stage'}"
 
 
 def main(words: Sequence[str] | None = None) -> int:

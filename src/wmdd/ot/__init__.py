@@ -2,13 +2,17 @@
 
 ``solve(BarycenterProblem(points, m), "exact")`` summarises one class by m weighted atoms. Costs
 (:func:`squared_distances`), exact plans with their certificates (:func:`exact_plan`) and the solvers
-(:data:`SOLVERS`) stand on their own.
+(:data:`SOLVERS`) stand on their own. Barycenters of several measures: :func:`solve_free_support`,
+:func:`solve_fixed_support` and :func:`solve_grid`.
 """
 
 from wmdd.ot.balanced import solve_uniform
 from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, Rows
 from wmdd.ot.costs import squared_distances
 from wmdd.ot.entropic import entropic_cost, sinkhorn_divergence
+from wmdd.ot.fixed_support import solve_fixed_support
+from wmdd.ot.free_support import MeasuresOutput, MeasuresProblem, solve_free_support
+from wmdd.ot.grid import GridOutput, GridProblem, solve_grid
 from wmdd.ot.mmd import energy_distance, gaussian_mmd2, median_distance
 from wmdd.ot.plans import Duals, TransportPlan, exact_plan
 from wmdd.ot.published import solve_paper
@@ -24,6 +28,10 @@ __all__ = [
     "BarycenterOutput",
     "BarycenterProblem",
     "Duals",
+    "GridOutput",
+    "GridProblem",
+    "MeasuresOutput",
+    "MeasuresProblem",
     "Method",
     "Rows",
     "SinkhornOutput",
@@ -41,6 +49,9 @@ __all__ = [
     "sliced_wasserstein2",
     "solve",
     "solve_exact",
+    "solve_fixed_support",
+    "solve_free_support",
+    "solve_grid",
     "solve_paper",
     "solve_sinkhorn",
     "solve_uniform",

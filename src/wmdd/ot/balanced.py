@@ -6,9 +6,9 @@ from torch import Tensor
 from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
 from wmdd.ot.cells import assign
 from wmdd.ot.lloyd import descend
-from wmdd.ot.ragged import Jobs, Measures, centred
 from wmdd.ot.plans import Duals, TransportPlan, exact_plan
 from wmdd.ot.quantization import in_canonical_order, search
+from wmdd.ot.ragged import Jobs, Measures, centred
 from wmdd.ot.seeding import greedy_seeds
 from wmdd.ot.subspace import leading_directions
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
 from wmdd.ot.cells import Cells, assign
 from wmdd.ot.lloyd import Descent, descend
-from wmdd.ot.ragged import Jobs, Measures, centred
 from wmdd.ot.plans import Duals
+from wmdd.ot.ragged import Jobs, Measures, centred
 from wmdd.ot.seeding import greedy_seeds
 from wmdd.ot.subspace import leading_directions
 from wmdd.ot.swaps import improve
