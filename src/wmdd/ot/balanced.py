@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from wmdd.ot.annealed import anneal
 from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
 from wmdd.ot.cells import assign
 from wmdd.ot.lloyd import descend
@@ -15,6 +16,7 @@ from wmdd.ot.subspace import leading_directions
 TOLERANCE = 1e-7  # relative fall of the cost below which the alternation has converged
 SEARCH_TOLERANCE = 1e-4  # the same, where k-means solutions are compared
 ROUNDS = 3  # after which the better half of them goes on
+ANNEALED_ON = ("cuda",)  # devices on which many small exact plans, made on the CPU, would take most of the time
 
 
 def solve_uniform(
@@ -27,22 +29,28 @@ def solve_uniform(
     2014, arXiv 1310.4375; Alvarez-Esteban et al. 2016). ``restarts`` starts are points drawn from the class, each
     followed to convergence. As many more are k-means solutions, and one more is the best of these after swaps: of them
     only the one that ends lowest in the class's leading directions is followed further. Works in float64.
+
+    On a GPU the k-means solutions of all classes are annealed together (:mod:`wmdd.ot.annealed`), and only the best of
+    them is followed by exact plans, until the cost falls by less than 1e-4: the exact ones are made on the CPU.
     """
     measures, _ = centred(problem.measures(), problem.points.dtype)
     order = in_canonical_order(measures)
     narrow = leading_directions(measures).permuted(order)
-    quantized = _quantized(narrow, problem.atoms, seed, restarts, iterations)
+    starts = _quantized(narrow, problem.atoms, seed, restarts, iterations)
+    together = measures.loaded.device.type in ANNEALED_ON
+    if together:
+        starts = anneal(narrow, starts, floor)[:, None]
     precise, centres = centred(problem.measures(), torch.float64)
     found = []
     for g in range(len(problem)):
         rows = precise.rows(g)
         ordered = order[rows]
         points, masses = precise.points(ordered), precise.masses[ordered]
-        lifted = _best_plan(narrow.points(rows).double(), masses, quantized[g].double(), floor, iterations) @ points
-        drawn = random_points(points, problem.atoms, restarts, torch.Generator().manual_seed(seed))
+        lifted = _best_plan(narrow.points(rows).double(), masses, starts[g].double(), floor, iterations) @ points
+        drawn = random_points(points, problem.atoms, 0 if together else restarts, torch.Generator().manual_seed(seed))
         trials = [Alternation(points, masses, atoms, floor) for atoms in (lifted, *drawn)]
         for trial in trials:
-            trial.advance(iterations, TOLERANCE)
+            trial.advance(iterations, SEARCH_TOLERANCE if together else TOLERANCE)
         found.append(min(trials, key=lambda trial: trial.cost).output(centres[g], ordered - rows.start))
     return stack(found, restarts, problem.points.dtype)
 
@@ -58,8 +66,8 @@ def _quantized(measures: Measures, m: int, seed: int, restarts: int, iterations:
 
 def random_points(points: Tensor, m: int, starts: int, generator: torch.Generator) -> Tensor:
     """``starts`` times m different ones of ``points [n, D]``, ``[starts, m, D]``."""
-    chosen = torch.stack([torch.randperm(len(points), generator=generator)[:m] for _ in range(starts)])
-    return points[chosen.to(points.device)]
+    chosen = [torch.randperm(len(points), generator=generator)[:m].to(points.device) for _ in range(starts)]
+    return points[torch.cat(chosen)].view(starts, m, -1) if chosen else points.new_empty(0, m, points.shape[1])
 
 
 def _best_plan(points: Tensor, masses: Tensor, starts: Tensor, floor: float, iterations: int) -> Tensor:
