@@ -20,11 +20,11 @@ from statistics import median
 import numpy as np
 import ot
 import torch
-from bars import Bar, Bars
 from sklearn.cluster import KMeans
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from bars import Bar, Bars
 from wmdd.ot import BarycenterOutput, BarycenterProblem, Method, solve, solve_exact, squared_distances
 from wmdd.ot.balanced import random_points
 from wmdd.pipeline.artifacts import load_statistics
@@ -219,7 +219,7 @@ def change(first: Tensor, second: Tensor) -> float:
 
 
 def measure_floor(bars: Bars, name: str, classes: list[Tensor]) -> None:
-    """What free weights spend on outliers, and what a floor under the weights costs; with and without strong outliers."""
+    """What free weights spend on outliers, and what a floor under the weights costs; also with strong outliers."""
     strong = [far_away(points) for points in classes]
     for kind, data in ((name, classes), (f"{name}, 1 % of the points ten times as far out", strong)):
         for m in (10, 50):

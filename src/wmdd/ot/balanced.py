@@ -5,85 +5,54 @@ from torch import Tensor
 
 from wmdd.ot.annealed import anneal
 from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
-from wmdd.ot.cells import assign
-from wmdd.ot.lloyd import descend
 from wmdd.ot.plans import Duals, TransportPlan, exact_plan
 from wmdd.ot.quantization import in_canonical_order, search
-from wmdd.ot.ragged import Jobs, Measures, centred
-from wmdd.ot.seeding import greedy_seeds
+from wmdd.ot.ragged import centred
 from wmdd.ot.subspace import leading_directions
 
 TOLERANCE = 1e-7  # relative fall of the cost below which the alternation has converged
-SEARCH_TOLERANCE = 1e-4  # the same, where k-means solutions are compared
-ROUNDS = 3  # after which the better half of them goes on
-ANNEALED_ON = ("cuda",)  # devices on which many small exact plans, made on the CPU, would take most of the time
+BATCHING = ("cuda",)  # kinds of device that like large batches, and for which exact plans are made elsewhere
+QUICK_TOLERANCE = 1e-4  # the same, before the space itself is entered, and on a GPU, where plans are made on the CPU
 
 
 def solve_uniform(
     problem: BarycenterProblem, *, seed: int, restarts: int, iterations: int, floor: float = 1.0
 ) -> BarycenterOutput:
-    """Alternate the exact plan and its barycentric projection, at most ``iterations`` times.
+    """Alternate the exact plan and its barycentric projection, at most ``iterations`` times from each start.
 
     Weights are at least ``floor / m``: 1 holds them at 1/m (balanced quantization), 0 is optimal quantization. Both
     halves of the alternation minimise ``<T, c(Z)>``, over T and over Z, so the cost never rises (Cuturi and Doucet
-    2014, arXiv 1310.4375; Alvarez-Esteban et al. 2016). ``restarts`` starts are points drawn from the class, each
-    followed to convergence. As many more are k-means solutions, and one more is the best of these after swaps: of them
-    only the one that ends lowest in the class's leading directions is followed further. Works in float64.
-
-    On a GPU the k-means solutions of all classes are annealed together (:mod:`wmdd.ot.annealed`), and only the best of
-    them is followed by exact plans, until the cost falls by less than 1e-4: the exact ones are made on the CPU.
+    2014, arXiv 1310.4375; Alvarez-Esteban et al. 2016). The best start is optimal quantization, annealed in the
+    class's leading directions (:mod:`wmdd.ot.annealed`). ``restarts`` more are points drawn from the class: on a GPU,
+    where the many exact plans would take most of the time, there are none. Works in float64.
     """
     measures, _ = centred(problem.measures(), problem.points.dtype)
+    on_cpu = measures.loaded.device.type not in BATCHING
     order = in_canonical_order(measures)
     narrow = leading_directions(measures).permuted(order)
-    starts = _quantized(narrow, problem.atoms, seed, restarts, iterations)
-    together = measures.loaded.device.type in ANNEALED_ON
-    if together:
-        starts = anneal(narrow, starts, floor)[:, None]
+    cells, _ = search(narrow, problem.atoms, seed, restarts, iterations)
+    annealed = anneal(narrow, cells.atoms, floor)
     precise, centres = centred(problem.measures(), torch.float64)
     found = []
     for g in range(len(problem)):
         rows = precise.rows(g)
-        ordered = order[rows]
-        points, masses = precise.points(ordered), precise.masses[ordered]
-        lifted = _best_plan(narrow.points(rows).double(), masses, starts[g].double(), floor, iterations) @ points
-        drawn = random_points(points, problem.atoms, 0 if together else restarts, torch.Generator().manual_seed(seed))
-        trials = [Alternation(points, masses, atoms, floor) for atoms in (lifted, *drawn)]
+        points, masses = precise.points(order[rows]), precise.masses[order[rows]]
+        lifting = Alternation(narrow.points(rows).double(), masses, annealed[g], floor)
+        lifting.advance(iterations, QUICK_TOLERANCE)
+        starts = [lifting.plan @ points / lifting.plan.sum(1, keepdim=True)]
+        if on_cpu:
+            starts += random_points(points, problem.atoms, restarts, torch.Generator().manual_seed(seed))
+        trials = [Alternation(points, masses, atoms, floor) for atoms in starts]
         for trial in trials:
-            trial.advance(iterations, SEARCH_TOLERANCE if together else TOLERANCE)
-        found.append(min(trials, key=lambda trial: trial.cost).output(centres[g], ordered - rows.start))
-    return stack(found, restarts, problem.points.dtype)
+            trial.advance(iterations, TOLERANCE if on_cpu else QUICK_TOLERANCE)
+        found.append(min(trials, key=lambda trial: trial.cost).output(centres[g], order[rows] - rows.start))
+    return stack(found, restarts if on_cpu else 1, problem.points.dtype)
 
 
-def _quantized(measures: Measures, m: int, seed: int, restarts: int, iterations: int) -> Tensor:
-    """Atoms of the best quantization found, and of k-means from ``restarts`` starts: ``[G, 1 + restarts, m, D]``."""
-    cells, _ = search(measures, m, seed, restarts, iterations)
-    seeds = greedy_seeds(measures, m, restarts, [torch.Generator().manual_seed(seed) for _ in range(len(measures))])
-    jobs = Jobs.each(measures, restarts)
-    descent = descend(assign(jobs, seeds.flatten(0, 1)), iterations, 10 * SEARCH_TOLERANCE)
-    return torch.cat([cells.atoms[:, None], descent.atoms.view_as(seeds)], 1)
-
-
-def random_points(points: Tensor, m: int, starts: int, generator: torch.Generator) -> Tensor:
-    """``starts`` times m different ones of ``points [n, D]``, ``[starts, m, D]``."""
-    chosen = [torch.randperm(len(points), generator=generator)[:m].to(points.device) for _ in range(starts)]
-    return points[torch.cat(chosen)].view(starts, m, -1) if chosen else points.new_empty(0, m, points.shape[1])
-
-
-def _best_plan(points: Tensor, masses: Tensor, starts: Tensor, floor: float, iterations: int) -> Tensor:
-    """Of the plans that ``starts [S, m, D]`` lead to, the cheapest, rows scaled to 1: ``[m, n]``.
-
-    The worse half of the starts falls out again and again, after twice as many rounds each time.
-    """
-    trials = [Alternation(points, masses, atoms, floor) for atoms in starts]
-    rounds, left = ROUNDS, iterations
-    while left > 0 and not all(trial.converged for trial in trials):
-        for trial in trials:
-            trial.advance(min(rounds, left), SEARCH_TOLERANCE)
-        trials = sorted(trials, key=lambda trial: trial.cost)[: (len(trials) + 1) // 2]
-        left, rounds = left - rounds, 2 * rounds
-    best = min(trials, key=lambda trial: trial.cost)
-    return best.plan / best.plan.sum(1, keepdim=True)
+def random_points(points: Tensor, m: int, starts: int, generator: torch.Generator) -> list[Tensor]:
+    """``starts`` times m different ones of ``points [n, D]``, each ``[m, D]``."""
+    chosen = [torch.randperm(len(points), generator=generator)[:m] for _ in range(starts)]
+    return [points[rows.to(points.device)] for rows in chosen]
 
 
 class Alternation:

@@ -12,8 +12,8 @@ from wmdd.core.errors import DataError
 class MappedRows:
     """A float32 or float64 matrix ``[N, D]`` in a NumPy file, as :class:`wmdd.ot.BarycenterProblem` takes it.
 
-    A slice of rows is a copy in memory. The file is mapped anew for each: pages of a mapping that stays open would count
-    as memory of the process.
+    A slice of rows is a copy in memory. The file is mapped anew for each: pages of a mapping that stays open would
+    count as memory of the process.
 
     Raises:
         DataError: the file is missing, damaged, or holds something else.

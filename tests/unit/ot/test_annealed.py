@@ -14,15 +14,15 @@ def classes() -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("method", ["uniform", "floored"])
-def test_annealing_ends_as_low_as_exact_plans_do(
+def test_annealing_alone_ends_about_as_low_as_with_drawn_starts(
     method: Method, classes: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = BarycenterProblem(torch.cat(classes), 10, tuple(map(len, classes)))
     usual = solve(problem, method, restarts=4)
-    monkeypatch.setattr("wmdd.ot.balanced.ANNEALED_ON", ("cpu",))
+    monkeypatch.setattr("wmdd.ot.balanced.BATCHING", ("cpu",))
     together = solve(problem, method, restarts=4)
     assert together.converged.all()
-    assert float((together.cost / usual.cost).max()) < 1.02
+    assert float((together.cost / usual.cost).max()) < 1.03
     floor = 1.0 if method == "uniform" else 0.5
     assert float(together.weights.min()) >= floor / 10 - 1e-6
     alone = solve(BarycenterProblem(classes[2], 10), method, restarts=4)
