@@ -74,10 +74,11 @@ def search(measures: Measures, m: int, seed: int, restarts: int, iterations: int
         return assign(Jobs.each(measures), mean), [[] for _ in range(len(measures))]
     generators = [torch.Generator().manual_seed(seed) for _ in range(len(measures))]
     jobs = Jobs.each(measures, restarts)
-    merged = [ward_atoms(measures, m)[:, None]] if suits(measures, m) else []
-    seeds = greedy_seeds(measures, m, restarts - len(merged), generators)
-    starts = torch.cat([*merged, seeds], 1).flatten(0, 1)
-    descent = descend(assign(jobs, starts), iterations, SEARCH_TOLERANCE)
+    starts = greedy_seeds(measures, m, restarts, generators)
+    for g, size in enumerate(measures.sizes):
+        if suits(size, m):  # asked of each class by itself: what stands beside it must not matter
+            starts[g, 0] = ward_atoms(measures, g, m)
+    descent = descend(assign(jobs, starts.flatten(0, 1)), iterations, SEARCH_TOLERANCE)
     winners = jobs.best(descent.cost.tolist())
     cells, swapped = improve(assign(Jobs.each(measures), descent.atoms[winners]), generators, iterations)
     return cells, [descent.history(j) + costs for j, costs in zip(winners, swapped, strict=True)]
