@@ -30,7 +30,7 @@ def solve_uniform(
     """
     measures, _ = centred(problem.measures(), problem.points.dtype)
     order = in_canonical_order(measures)
-    narrow = leading_directions(measures).permuted(order)
+    narrow = leading_directions(measures, order).permuted(order)
     quantized = _quantized(narrow, problem.atoms, seed, restarts, iterations)
     precise, centres = centred(problem.measures(), torch.float64)
     found = []

@@ -32,7 +32,7 @@ def solve_exact(problem: BarycenterProblem, *, seed: int, restarts: int, iterati
     """
     measures, _ = centred(problem.measures(), problem.points.dtype)
     order = in_canonical_order(measures)
-    narrow = leading_directions(measures).permuted(order)
+    narrow = leading_directions(measures, order).permuted(order)
     found, searched = search(narrow, problem.atoms, seed, restarts, iterations)
     left_out = (Jobs.each(measures).total(measures.energies) - Jobs.each(narrow).total(narrow.energies)).tolist()
     precise, centres = centred(problem.measures(), torch.float64)
