@@ -27,6 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from bars import Bar, Bars
 from wmdd.ot import BarycenterOutput, BarycenterProblem, Method, solve, solve_exact, squared_distances
 from wmdd.ot.balanced import random_points
+from wmdd.ot.quantization import in_canonical_order
+from wmdd.ot.ragged import centred
 from wmdd.pipeline.artifacts import load_statistics
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.mapped import MappedRows
@@ -124,13 +126,15 @@ def kmeans_cost(points: Tensor, m: int) -> float:
 
 def pot_costs(points: Tensor, m: int) -> list[float]:
     """POT's barycenter from the very points of the class that ``uniform`` starts from (seed 0)."""
+    masses = torch.full((len(points),), 1 / len(points), dtype=torch.float64)
+    order = in_canonical_order(centred([(points, masses)], points.dtype)[0])
     points = points.double() - points.double().mean(0)
-    ordered = points[points.square().sum(1).argsort()]
-    uniform, masses = np.full(m, 1 / m), np.full(len(points), 1 / len(points))
+    ordered = points[order]
+    uniform = np.full(m, 1 / m)
     costs = []
     for start in random_points(ordered, m, RESTARTS, torch.Generator().manual_seed(0)):
-        atoms = ot.lp.free_support_barycenter([points.numpy()], [masses], start.numpy(), b=uniform)
-        costs.append(float(ot.emd2(uniform, masses, ot.dist(atoms, points.numpy()))))
+        atoms = ot.lp.free_support_barycenter([points.numpy()], [masses.numpy()], start.numpy(), b=uniform)
+        costs.append(float(ot.emd2(uniform, masses.numpy(), ot.dist(atoms, points.numpy()))))
     return costs
 
 

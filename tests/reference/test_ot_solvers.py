@@ -9,6 +9,8 @@ from sklearn.datasets import load_digits
 
 from wmdd.ot import BarycenterProblem, solve
 from wmdd.ot.balanced import random_points
+from wmdd.ot.quantization import in_canonical_order
+from wmdd.ot.ragged import centred
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +25,14 @@ def by_sklearn(points: torch.Tensor, m: int) -> float:
 
 @pytest.mark.parametrize("m", [10, 50])
 def test_exact_costs_no_more_than_kmeans_with_ten_starts(digits: list[torch.Tensor], m: int) -> None:
-    for points in digits:
-        output = solve(BarycenterProblem(points, m), "exact", seed=0, restarts=4)
-        assert output.converged
-        assert float(output.cost) <= 1.001 * by_sklearn(points, m)
+    """On average over classes and seeds, and never much more: both are local searches, and either may be lucky."""
+    sizes = tuple(len(points) for points in digits)
+    kmeans = torch.tensor([by_sklearn(points, m) for points in digits])
+    for seed in range(4):
+        output = solve(BarycenterProblem(torch.cat(digits), m, sizes), "exact", seed=seed)
+        assert output.converged.all()
+        assert float((output.cost / kmeans).mean()) <= 1
+        assert float((output.cost / kmeans).max()) <= 1.01
 
 
 @pytest.mark.parametrize("m", [2, 7])
@@ -45,8 +51,8 @@ def test_uniform_costs_no_more_than_pot_from_the_same_points_of_the_class(digits
         output = solve(BarycenterProblem(points, m), "uniform", seed=0, restarts=restarts)
         measure, mass = points.double(), torch.full((len(points),), 1 / len(points), dtype=torch.float64)
         uniform = torch.full((m,), 1 / m, dtype=torch.float64)
-        nearest_first = (measure - measure.mean(0)).square().sum(1).argsort()
-        starts = random_points(measure[nearest_first], m, restarts, torch.Generator().manual_seed(0))
+        order = in_canonical_order(centred(BarycenterProblem(measure, m).measures(), torch.float64)[0])
+        starts = random_points(measure[order], m, restarts, torch.Generator().manual_seed(0))
         costs = []
         for start in starts:
             atoms = ot.lp.free_support_barycenter([measure], [mass], start, b=uniform)

@@ -29,7 +29,7 @@ def solve_uniform(
     measures, _ = centred(problem.measures(), problem.points.dtype)
     on_cpu = measures.loaded.device.type not in BATCHING
     order = in_canonical_order(measures)
-    narrow = leading_directions(measures).permuted(order)
+    narrow = leading_directions(measures, order).permuted(order)
     cells, _ = search(narrow, problem.atoms, seed, restarts, iterations)
     annealed = anneal(narrow, cells.atoms, floor)
     precise, centres = centred(problem.measures(), torch.float64)

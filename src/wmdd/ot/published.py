@@ -5,14 +5,16 @@ what was published. The released code differs: it damps the position step by 0.2
 (0.8^10) of the initial noise in the atoms.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
 from wmdd.ot.costs import squared_distances
-from wmdd.ot.plans import TransportPlan, exact_plan
+from wmdd.ot.plans import Duals, TransportPlan, exact_plan
+from wmdd.ot.quantization import in_canonical_order
+from wmdd.ot.ragged import centred
 from wmdd.ot.simplex import project_simplex
 
 WEIGHT_STEPS = 5  # projected subgradient steps of an alternation, each one linear program
@@ -24,14 +26,19 @@ def solve_paper(problem: BarycenterProblem, *, seed: int, restarts: int, iterati
     """K = ``iterations`` alternations from each of ``restarts`` starts of Gaussian noise; the lowest is returned.
 
     The noise has the mean and the standard deviation of the features in every coordinate; weights start uniform.
-    Works in float64.
+    The points are taken in an order of their own, as plans of equal cost have different duals, and the linear program
+    finds one or the other by their order. Works in float64.
     """
     found = []
-    for points, masses in problem.measures():
+    for given, given_masses in problem.measures():
+        order = in_canonical_order(centred([(given.double(), given_masses)], torch.float64)[0])
+        points, masses = given.double()[order], given_masses[order]
         generator = torch.Generator().manual_seed(seed)
-        starts = [_noise(points.double(), masses, problem.atoms, generator) for _ in range(restarts)]
-        outputs = [_alternate(points.double(), masses, atoms, iterations) for atoms in starts]
-        found.append(min(outputs, key=lambda output: output.cost))
+        starts = [_noise(points, masses, problem.atoms, generator) for _ in range(restarts)]
+        outputs = [_alternate(points, masses, atoms, iterations) for atoms in starts]
+        best = min(outputs, key=lambda output: output.cost)
+        alpha = torch.empty_like(best.duals.alpha).index_copy_(0, order, best.duals.alpha)
+        found.append(replace(best, duals=Duals(best.duals.beta, alpha)))
     return stack(found, restarts, problem.points.dtype)
 
 

@@ -32,7 +32,7 @@ def solve_exact(problem: BarycenterProblem, *, seed: int, restarts: int, iterati
     """
     measures, _ = centred(problem.measures(), problem.points.dtype)
     order = in_canonical_order(measures)
-    narrow = leading_directions(measures).permuted(order)
+    narrow = leading_directions(measures, order).permuted(order)
     found, searched = search(narrow, problem.atoms, seed, restarts, iterations)
     left_out = (Jobs.each(measures).total(measures.energies) - Jobs.each(narrow).total(narrow.energies)).tolist()
     precise, centres = centred(problem.measures(), torch.float64)
@@ -57,13 +57,20 @@ def solve_exact(problem: BarycenterProblem, *, seed: int, restarts: int, iterati
 
 
 def in_canonical_order(measures: Measures) -> Tensor:
-    """The rows ``[N]`` of each measure by their distance to its mean.
+    """The rows ``[N]`` of each measure by their distance to a point that follows it.
 
     An order that permuting, translating, rotating or scaling a class leaves alone: with its points in this order, a
-    seed makes the same random choices whatever the order in which they came.
+    seed makes the same random choices whatever the order in which they came. The point is not the mean, to which
+    points on a lattice (pixels, counts) often are equally near, but lies off it, to where the points reach furthest.
     """
-    distance = measures.energies / measures.masses
-    parts = [distance[measures.rows(g)].argsort(stable=True) + measures.first[g] for g in range(len(measures))]
+    parts = []
+    for g in range(len(measures)):
+        rows = measures.rows(g)
+        squared = measures.energies[rows] / measures.masses[rows]
+        loaded = measures.loaded[rows, :-1]
+        reach = (squared @ loaded) / measures.energies[rows].sum().clamp(min=torch.finfo(loaded.dtype).tiny)
+        key = squared - (loaded @ reach) / measures.masses[rows]
+        parts.append(key.argsort(stable=True) + measures.first[g])
     return torch.cat(parts)
 
 
@@ -74,10 +81,11 @@ def search(measures: Measures, m: int, seed: int, restarts: int, iterations: int
         return assign(Jobs.each(measures), mean), [[] for _ in range(len(measures))]
     generators = [torch.Generator().manual_seed(seed) for _ in range(len(measures))]
     jobs = Jobs.each(measures, restarts)
-    merged = [ward_atoms(measures, m)[:, None]] if suits(measures, m) else []
-    seeds = greedy_seeds(measures, m, restarts - len(merged), generators)
-    starts = torch.cat([*merged, seeds], 1).flatten(0, 1)
-    descent = descend(assign(jobs, starts), iterations, SEARCH_TOLERANCE)
+    starts = greedy_seeds(measures, m, restarts, generators)
+    for g, size in enumerate(measures.sizes):
+        if suits(size, m):  # asked of each class by itself: what stands beside it must not matter
+            starts[g, 0] = ward_atoms(measures, g, m)
+    descent = descend(assign(jobs, starts.flatten(0, 1)), iterations, SEARCH_TOLERANCE)
     winners = jobs.best(descent.cost.tolist())
     cells, swapped = improve(assign(Jobs.each(measures), descent.atoms[winners]), generators, iterations)
     return cells, [descent.history(j) + costs for j, costs in zip(winners, swapped, strict=True)]

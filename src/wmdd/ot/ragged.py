@@ -75,8 +75,8 @@ def centred(classes: Iterable[tuple[Tensor, Tensor]], dtype: torch.dtype) -> tup
     for (points, masses), part in zip(rows, loaded.split(sizes), strict=True):
         centre = (masses.to(points.dtype) @ points).double()
         torch.sub(points, centre.to(dtype), out=part[:, :-1])
-        part[:, :-1] *= masses.to(dtype)[:, None]
-        part[:, -1] = masses
+        part[:, -1] = masses.to(dtype).clamp(min=torch.finfo(dtype).tiny)  # rows without mass would lose their points
+        part[:, :-1] *= part[:, -1:]
         centres.append(centre)
     return Measures(loaded, sizes), torch.stack(centres)
 

@@ -38,8 +38,6 @@ def greedy_seeds(measures: Measures, m: int, starts: int, generators: Sequence[t
     distance to the seeds so far; the greedy variant draws ``2 + log m`` of them and keeps the one that lowers the cost
     most.
     """
-    if starts == 0:
-        return measures.loaded.new_zeros(len(measures), 0, m, measures.loaded.shape[1] - 1)
     jobs, trials = Jobs.each(measures, starts), 2 + int(math.log(m))
     uniform = draw(generators, starts, m, trials).flatten(0, 1)
     masses = measures.masses[jobs.rows]

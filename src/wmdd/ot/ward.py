@@ -10,20 +10,17 @@ SMALL_CELLS = 32  # points of an average cell up to which merging beats seeding
 LARGEST = 8192  # points of a measure whose distances to one another (n^2 / 2 of them, in float64) are still held
 
 
-def suits(measures: Measures, m: int) -> bool:
-    """Whether the tree is worth its time for all of ``measures``, and can be made."""
-    return all(m < size <= min(SMALL_CELLS * m, LARGEST) for size in measures.sizes)
+def suits(size: int, m: int) -> bool:
+    """Whether the tree of a measure of ``size`` points is worth its time, and can be made."""
+    return m < size <= min(SMALL_CELLS * m, LARGEST)
 
 
-def ward_atoms(measures: Measures, m: int) -> Tensor:
-    """Means of the m clusters of every measure in which merging two costs least (Ward 1963), ``[G, m, D]``.
+def ward_atoms(measures: Measures, g: int, m: int) -> Tensor:
+    """Means of the m clusters of measure ``g`` in which merging two costs least (Ward 1963), ``[m, D]``.
 
     The tree knows no masses: a start needs none.
     """
-    return torch.stack([_cut(measures.loaded[measures.rows(g)], m) for g in range(len(measures))])
-
-
-def _cut(loaded: Tensor, m: int) -> Tensor:
+    loaded = measures.loaded[measures.rows(g)]
     points = (loaded[:, :-1] / loaded[:, -1:]).double().cpu().numpy()
     labels = torch.from_numpy(fcluster(linkage(points, "ward"), m, "maxclust") - 1).long().to(loaded.device)
     sums = torch.zeros(m, loaded.shape[1], dtype=loaded.dtype, device=loaded.device).index_add(0, labels, loaded)

@@ -93,6 +93,14 @@ def test_a_class_has_the_same_barycenter_alone_and_among_others(method: Method) 
         assert torch.equal(alone.duals[0].alpha, together.duals[g].alpha)
 
 
+@pytest.mark.parametrize("method", ["exact", "uniform", "floored"])
+def test_a_class_of_small_cells_is_solved_alike_beside_one_of_large_cells(method: Method) -> None:
+    points, sizes = torch.cat([cloud(60), cloud(400)]), (60, 400)  # m = 10: Ward's tree is for the first alone
+    together = solve(BarycenterProblem(points, 10, sizes), method, seed=0)
+    alone = solve(BarycenterProblem(points[:60], 10), method, seed=0)
+    assert torch.equal(alone.atoms[0], together.atoms[0])
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_number_of_threads_changes_nothing(method: Method) -> None:
     points, sizes = three_classes()
