@@ -112,7 +112,11 @@ def test_verbs_one_by_one_and_info(run: Path, tmp_path: Path, capsys: pytest.Cap
     }.items():  # fmt: skip
         assert main([verb, own, *extra, *([] if verb == "report" else ["-q"])]) == 0, verb
     output = capsys.readouterr().out
-    assert "exact: 4 classes x 2 atoms" in output
+    assert "solver exact, IPC 2: 4 of 4 classes converged, mean cost " in output
+    assert "% of the variance" in output
+    assert "s a class)" in output
+    assert "variance left" in output
+    assert all(f"digit {k} " in output for k in range(4))
     assert "random-real" in output
     assert (tmp_path / "own/report/index.html").is_file()
     assert main(["info", own]) == 0

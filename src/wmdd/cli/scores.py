@@ -3,7 +3,7 @@
 from typing import Any
 
 from wmdd.core.errors import RunError
-from wmdd.pipeline.artifacts import load_barycenters, teacher_facts
+from wmdd.pipeline.artifacts import teacher_facts
 from wmdd.pipeline.results import Row, summarize
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.runtime.progress import print_table
@@ -51,14 +51,3 @@ def print_teacher(run: RunDirectory) -> None:
     """How good the teacher is."""
     facts = teacher_facts(run)
     print(f"teacher {facts['arch']} ({facts['stem_is']}): top-1 {facts['top1']:.1f} %, chance {facts['chance']:.1f} %")
-
-
-def print_barycenters(run: RunDirectory) -> None:
-    """Cost and convergence of each class's barycenter, of those that are done."""
-    classes = sorted(k for record in run.records("barycenters").values() for k in record.covers["classes"])
-    if not classes:
-        return
-    names, found = teacher_facts(run)["class_names"], load_barycenters(run, classes)
-    outcomes = zip(classes, found.cost.tolist(), found.iterations.tolist(), found.converged.tolist(), strict=True)
-    rows = [[names[k], f"{cost:.4g}", str(rounds), "yes" if done else "no"] for k, cost, rounds, done in outcomes]
-    print_table(repr(found), ["class", "W2^2", "iterations", "converged"], rows)

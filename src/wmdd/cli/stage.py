@@ -29,7 +29,8 @@ def execute(arguments: argparse.Namespace) -> None:
     values = given_settings(arguments)
 
     from wmdd.api import begin
-    from wmdd.cli.scores import print_barycenters, print_scores, print_teacher
+    from wmdd.cli.barycenters import print_barycenters
+    from wmdd.cli.scores import print_scores, print_teacher
     from wmdd.pipeline.run_directory import RunDirectory
     from wmdd.pipeline.runner import run_stages
     from wmdd.pipeline.units import Shard

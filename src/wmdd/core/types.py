@@ -90,11 +90,23 @@ class ClassStatistics:
         return slice(int(self.offsets[g]), int(self.offsets[g + 1]))
 
 
+class CostCurve(NamedTuple):
+    """How the cost of a class falls with images per class: ``ipc [S]`` (int64, rising from 1), ``cost [K, S]``.
+
+    ``cost`` (float64) is the W2 squared of the best quantization found with so many atoms of free weights; NaN where
+    the class has fewer features. With one atom it is the variance of the class, the trace of its covariance.
+    """
+
+    ipc: Tensor
+    cost: Tensor
+
+
 @dataclass(frozen=True)
 class Barycenters:
     """Per-class barycenters: ``atoms [K, m, D]``, ``weights [K, m]`` (rows on the simplex), ``cost [K]`` (W2 squared).
 
     ``iterations [K]`` and ``converged [K]`` say how the solver ended; ``history[k]`` is its cost after each iteration.
+    ``curve`` says what other numbers of atoms would cost (of runs that older versions made, at no number: S = 0).
     """
 
     atoms: Tensor
@@ -103,8 +115,16 @@ class Barycenters:
     iterations: Tensor
     converged: Tensor
     history: tuple[tuple[float, ...], ...]
+    curve: CostCurve
     method: str
     seed: int
+
+    @property
+    def share_left(self) -> Tensor:
+        """``cost`` over the variance of each class, ``[K]``: what its atoms do not explain; NaN where not known."""
+        if not len(self.curve.ipc):
+            return torch.full_like(self.cost, torch.nan)
+        return self.cost / self.curve.cost[:, 0]
 
     def __repr__(self) -> str:
         k, m, d = self.atoms.shape

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from wmdd.core.errors import RunError
-from wmdd.core.types import Barycenters, ClassStatistics, DistilledDataset, Moments, Preprocessing, SoftLabels
+from wmdd.core.types import (
+    Barycenters,
+    ClassStatistics,
+    CostCurve,
+    DistilledDataset,
+    Moments,
+    Preprocessing,
+    SoftLabels,
+)
 from wmdd.models import Teacher, build_network, load_weights
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.images import read_png
@@ -116,12 +124,14 @@ def write_barycenters(path: Path, found: Barycenters) -> None:
         "iterations": found.iterations,
         "converged": found.converged,
         "history": history,
+        "curve_ipc": found.curve.ipc,
+        "curve_cost": found.curve.cost,
     }
     write_tensors(path, tensors, {"method": found.method, "seed": str(found.seed)})
 
 
 def load_barycenters(run: RunDirectory, classes: Sequence[int]) -> Barycenters:
-    """The barycenters of ``classes``, in that order."""
+    """The barycenters of ``classes``, in that order; without a curve where an older version made one of their units."""
     rows: dict[int, tuple[dict[str, Tensor], int, dict[str, str]]] = {}
     for record in run.outputs("barycenters", classes):
         tensors, metadata = read_tensors(run.file(record, ".safetensors"))
@@ -131,6 +141,9 @@ def load_barycenters(run: RunDirectory, classes: Sequence[int]) -> Barycenters:
         return torch.stack([rows[k][0][name][rows[k][1]] for k in classes])
 
     histories = [rows[k][0]["history"][rows[k][1]] for k in classes]
+    curved = all("curve_cost" in tensors for tensors, _, _ in rows.values())
+    unknown = CostCurve(torch.zeros(0, dtype=torch.int64), torch.zeros(len(classes), 0, dtype=torch.float64))
+    curve = CostCurve(rows[classes[0]][0]["curve_ipc"], stack("curve_cost")) if curved else unknown
     metadata = rows[classes[0]][2]
     return Barycenters(
         atoms=stack("atoms"),
@@ -139,6 +152,7 @@ def load_barycenters(run: RunDirectory, classes: Sequence[int]) -> Barycenters:
         iterations=stack("iterations"),
         converged=stack("converged"),
         history=tuple(tuple(row[~row.isnan()].tolist()) for row in histories),
+        curve=curve,
         method=metadata["method"],
         seed=int(metadata["seed"]),
     )

@@ -39,7 +39,8 @@ class Score:
 class Barycenters:
     """Those of the finished classes: ``cost [G]``, ``iterations [G]``, ``converged [G]``, ``weights [G, m]``.
 
-    ``history[g]`` is the cost after each iteration.
+    ``history[g]`` is the cost after each iteration; ``curve_cost [G, S]`` what ``curve_ipc [S]`` atoms of free weights
+    would cost (NaN where a class has fewer features; S = 0 where an older version made the run).
     """
 
     classes: tuple[int, ...]
@@ -48,7 +49,26 @@ class Barycenters:
     converged: Array
     weights: Array
     history: tuple[Array, ...]
+    curve_ipc: Array
+    curve_cost: Array
     method: str
+
+    @property
+    def ipc(self) -> int:
+        """Atoms of a class."""
+        return int(self.weights.shape[1])
+
+    @property
+    def variance(self) -> Array:
+        """The variance ``[G]`` of each class, which is its cost with one atom; NaN where it is zero or not known."""
+        if not len(self.curve_ipc):
+            return np.full(len(self.classes), np.nan)
+        return np.where(self.curve_cost[:, 0] > 0, self.curve_cost[:, 0], np.nan)
+
+    @property
+    def left(self) -> Array:
+        """What the atoms leave of the variance of each class, in percent ``[G]``."""
+        return np.asarray(100 * self.cost / self.variance)
 
 
 @dataclass(frozen=True)
@@ -181,19 +201,26 @@ def _read_score(path: Path) -> Score:
 
 def _read_barycenters(path: Path, units: Sequence[UnitRecord]) -> Barycenters | None:
     rows: dict[int, tuple[Array, ...]] = {}
-    method = ""
+    curves: dict[int, Array] = {}
+    curve_ipc, method = np.zeros(0, dtype=np.int64), ""
     for unit in units:
         file = next(_inside(path, name) for name in unit.files)
         tensors = read_tensors(file, ("cost", "iterations", "converged", "weights", "history"))
         rows |= dict(zip(unit.classes, zip(*tensors.values(), strict=True), strict=True))
         with safe_open(file, framework="numpy") as opened:
             method = (opened.metadata() or {}).get("method", "")
+            if "curve_cost" in opened.keys():  # noqa: SIM118 - not a dictionary
+                curve_ipc = opened.get_tensor("curve_ipc")
+                curves |= dict(zip(unit.classes, opened.get_tensor("curve_cost"), strict=True))
     if not rows:
         return None
     classes = tuple(sorted(rows))
     cost, iterations, converged, weights = (np.stack([rows[k][i] for k in classes]) for i in range(4))
     history = tuple(rows[k][4][~np.isnan(rows[k][4])] for k in classes)
-    return Barycenters(classes, cost, iterations, converged, weights, history, method)
+    if len(curves) < len(classes):
+        curve_ipc, curves = curve_ipc[:0], dict.fromkeys(classes, np.zeros(0))
+    curve_cost = np.stack([curves[k] for k in classes])
+    return Barycenters(classes, cost, iterations, converged, weights, history, curve_ipc, curve_cost, method)
 
 
 # --- what is still to be made -----------------------------------------------------------------------------------------

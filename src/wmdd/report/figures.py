@@ -249,37 +249,117 @@ def cost_chart(found: Barycenters, names: Sequence[str]) -> str:
         axes.hist(found.cost, bins=30, color=color("wmdd"), edgecolor=color("page"))
         axes.set_xlabel("cost, squared Wasserstein distance")
         axes.set_ylabel("classes")
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
 
     if len(found.cost) > MOST_BARS:
         return chart("Cost of the classes' barycenters", histogram)
     return chart("Cost of each class's barycenter", bars, height=max(3.0, 0.8 + 0.2 * len(found.cost)))
 
 
-def history_chart(found: Barycenters, names: Sequence[str]) -> str | None:
-    """Cost after each iteration."""
-    if not any(len(history) for history in found.history):
+def ipc_chart(found: Barycenters, names: Sequence[str]) -> str | None:
+    """What more or fewer atoms would leave of the classes' variance, and what the run's own leave."""
+    known = np.isfinite(found.variance)
+    if not known.any():
         return None
-    few = len(found.classes) <= 10
+    left = 100 * found.curve_cost / found.variance[:, None]
+    sizes = np.isfinite(left).any(axis=0)
+    ipc, left = found.curve_ipc[sizes], left[:, sizes]
 
     def draw(axes: Axes) -> None:
-        for i, (k, history) in enumerate(zip(found.classes, found.history, strict=True)):
-            axes.plot(
-                range(1, len(history) + 1),
-                history,
-                color=color(f"k{i}") if few else color("wmdd"),
-                alpha=1 if few else max(0.08, 4 / len(found.classes)),
-                linewidth=1.3,
-                label=plain(names[k], 8) if few else None,
-                marker="o" if few else None,
-                markersize=2.4,
+        if _few(found):
+            _class_lines(axes, [(ipc, row) for row in left], found, names)
+            for i, own in enumerate(found.left):
+                axes.plot(
+                    found.ipc,
+                    own,
+                    "D",
+                    color=color(f"k{i}"),
+                    markersize=5.5,
+                    markeredgecolor=color("page"),
+                    markeredgewidth=0.8,
+                    zorder=3,
+                )
+        else:
+            _class_band(axes, ipc, left)
+            low, middle, high = np.nanpercentile(found.left, _BAND)
+            axes.errorbar(
+                found.ipc,
+                middle,
+                yerr=[[middle - low], [high - middle]],
+                fmt="D",
+                color=color("real"),
+                markersize=5.5,
+                capsize=3,
+                linewidth=1.4,
+                zorder=3,
             )
+            _legend(axes)
+        axes.axvline(found.ipc, color=color("muted"), linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+        on_the_left = found.ipc > ipc[len(ipc) // 2]
+        axes.annotate(
+            f"this run: {found.ipc}",
+            (found.ipc, 1),
+            (-4 if on_the_left else 4, -1),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="right" if on_the_left else "left",
+            va="top",
+            color=color("muted"),
+            fontsize=8,
+        )
+        axes.set_xscale("log")
+        axes.set_xticks(ipc, [f"{value}" for value in ipc])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(0, max(104.0, 1.04 * float(np.nanmax(found.left))))
+        axes.set_xlabel("images per class")
+        axes.set_ylabel(_LEFT)
+
+    return chart("Cost by images per class, relative to the variance of the class", draw, width=5.6)
+
+
+def history_chart(found: Barycenters, names: Sequence[str]) -> str | None:
+    """Cost after each iteration; nothing where no class took two."""
+    if max(map(len, found.history)) < 2:
+        return None
+    relative = bool(np.isfinite(found.variance).all())
+    scale = 100 / found.variance if relative else np.ones(len(found.classes))
+    rows = [factor * history for factor, history in zip(scale, found.history, strict=True)]
+
+    def draw(axes: Axes) -> None:
+        if _few(found):
+            _class_lines(axes, [(np.arange(1.0, len(row) + 1), row) for row in rows], found, names)
+        else:
+            longest = max(map(len, rows))
+            # A class that has ended keeps its cost.
+            full = [np.pad(row, (0, longest - len(row)), mode="edge") for row in rows if len(row)]
+            _class_band(axes, np.arange(1.0, longest + 1), np.stack(full))
+            _legend(axes)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("iteration of the best start")
-        axes.set_ylabel("cost")
-        if few:
-            _legend(axes, columns=5)
+        axes.set_ylabel(_LEFT if relative else "cost")
 
-    return chart("Cost by iteration, a line per class", draw)
+    return chart("Cost by iteration", draw)
+
+
+_LEFT = "cost, % of the class's variance"
+_BAND = (10, 50, 90)
+
+
+def _few(found: Barycenters) -> bool:
+    """Whether each class has a line, and a colour, of its own."""
+    return len(found.classes) <= 10
+
+
+def _class_lines(axes: Axes, lines: Sequence[tuple[Floats, Floats]], found: Barycenters, names: Sequence[str]) -> None:
+    for i, (k, (x, y)) in enumerate(zip(found.classes, lines, strict=True)):
+        axes.plot(x, y, color=color(f"k{i}"), linewidth=1.3, marker="o", markersize=2.4, label=plain(names[k], 8))
+    _legend(axes, columns=5)
+
+
+def _class_band(axes: Axes, x: Floats, rows: Floats) -> None:
+    low, middle, high = np.nanpercentile(rows, _BAND, axis=0)
+    axes.plot(x, middle, color=color("wmdd"), label="median class")
+    axes.fill_between(x, low, high, color=color("wmdd"), alpha=0.18, linewidth=0, label="80 % of the classes")
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------

@@ -271,6 +271,27 @@ class Page:
         return _safe(figures.cost_chart(self.run.barycenters, self.run.class_names))
 
     @property
+    def ipc_chart(self) -> Markup | None:
+        """How the costs fall with images per class."""
+        assert self.run.barycenters is not None
+        chart = figures.ipc_chart(self.run.barycenters, self.run.class_names)
+        return None if chart is None else _safe(chart)
+
+    @property
+    def iterations_are(self) -> str:
+        """What the solver's iterations are, in a sentence or two."""
+        assert self.run.barycenters is not None
+        return _ITERATIONS.get(self.run.barycenters.method, "")
+
+    @property
+    def variance_left(self) -> str:
+        """Mean over the classes of what the atoms leave of their variance; empty where it is not known."""
+        assert self.run.barycenters is not None
+        left = self.run.barycenters.left
+        known = left[np.isfinite(left)]
+        return f"{known.mean():.1f}\N{NO-BREAK SPACE}%" if len(known) else ""
+
+    @property
     def history_chart(self) -> Markup | None:
         """How the costs fell."""
         assert self.run.barycenters is not None
@@ -286,9 +307,10 @@ class Page:
             {
                 "name": self.run.class_names[k],
                 "cost": float(found.cost[g]),
+                "left": float(found.left[g]),
                 "iterations": int(found.iterations[g]),
                 "converged": bool(found.converged[g]),
-                "weights": (float(found.weights[g].min()), float(found.weights[g].max())),
+                "weights": [float(weight) * found.ipc for weight in (found.weights[g].min(), found.weights[g].max())],
             }
             for g, k in enumerate(found.classes)
         ]
@@ -345,6 +367,19 @@ class Page:
     def command(self) -> str:
         """How to make this run again."""
         return f"wmdd run RUN --config {quote(str(self.run.path / 'config.yaml'))}"
+
+
+_PLANS = (
+    "Each iteration is an exact plan and new atoms for it. Starts that were annealed before begin near their end: one "
+    "that had nothing left to gain is a single dot."
+)
+_ITERATIONS = {
+    "exact": "One sequence: k-means steps in the leading directions of the features, swaps of atoms that paid, and "
+    "k-means steps in all directions.",
+    "uniform": _PLANS,
+    "floored": _PLANS,
+    "paper": "Each iteration is some steps on the weights and one on the atoms; the first begins with noise.",
+}
 
 
 def _stage_row(progress: Progress, units: Sequence[UnitRecord], total: float) -> StageRow:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -108,6 +109,6 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place == 0 else "right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))  # names of classes are not markup
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
     Console(file=sys.stdout, highlight=False, width=width).print(table)

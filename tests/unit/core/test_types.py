@@ -1,11 +1,13 @@
 """The central types on the digits."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from wmdd.config import DataConfig
-from wmdd.core.types import Barycenters, ClassStatistics, DistilledDataset, Preprocessing
+from wmdd.core.types import Barycenters, ClassStatistics, CostCurve, DistilledDataset, Preprocessing
 from wmdd.data import load_images, open_source
 
 
@@ -53,6 +55,7 @@ def test_barycenters_say_what_they_are() -> None:
         iterations=torch.tensor([1, 2, 3]),
         converged=torch.tensor([True, False, True]),
         history=((1.0,), (2.0,), (6.0,)),
+        curve=CostCurve(torch.tensor([1, 2]), torch.tensor([[4.0, 1.0], [4.0, 2.0], [8.0, torch.nan]])),
         method="uniform",
         seed=0,
     )
@@ -60,6 +63,9 @@ def test_barycenters_say_what_they_are() -> None:
     assert "3 classes x 2 atoms in R^5" in repr(barycenters)
     assert "mean W2^2 3" in repr(barycenters)
     assert "converged 2/3" in repr(barycenters)
+    assert barycenters.share_left.tolist() == [0.25, 0.5, 0.75]
+    unknown = replace(barycenters, curve=CostCurve(torch.zeros(0), torch.zeros(3, 0)))
+    assert unknown.share_left.isnan().all()
 
 
 def test_the_distilled_set_is_a_torch_dataset() -> None:

@@ -128,7 +128,10 @@ def test_it_says_what_was_done(page):
         "soft labels, KL at temperature 20, 100 epochs in batches of 20, AdamW at 0.001 (weight decay 0.01), cosine, "
         "crops of at least 8 % of the area, CutMix.",
         "These images start from real training images and stay close to them.",
-        "6 of 6 classes converged",
+        "6 of 6 classes converged, mean cost 1.5, on average 37.5\xa0% of the variance of a class.",
+        "How the cost falls with images per class",
+        "Diamonds are this run: 3 images per class, solver uniform .",
+        "Each iteration is an exact plan and new atoms for it.",
         "f" * 64,
         "a" * 64,
         "wmdd run RUN --config",
@@ -203,6 +206,17 @@ def test_a_run_stopped_amid_synthesis(tmp_path):
     assert "synthesis (2 of 4 classes)" in parsed.text
     assert "start from noise and contain no real pixels" in parsed.text
     assert "none not made" in parsed.text
+
+
+def test_barycenters_of_an_older_version_have_no_curve(tmp_path):
+    run = WrittenRun(tmp_path / "run", ["a", "b"], per_group=1)
+    run.teacher()
+    run.statistics()
+    run.barycenters(curve=False)
+    _, parsed = page_of(run)
+    assert "2 of 2 classes converged, mean cost 1." in parsed.text
+    assert "Cost by iteration" in parsed.text
+    assert "variance" not in parsed.text.partition("Barycenters Solver")[2].partition("Do it again")[0]
 
 
 def test_a_single_seed_has_no_spread(tmp_path):

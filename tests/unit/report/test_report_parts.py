@@ -196,23 +196,54 @@ def test_names_in_charts_are_short_and_printable():
     assert plain("a" * 30, 10) == "a" * 9 + "…"
 
 
-def test_many_classes_become_distributions():
-    count, rng = 60, np.random.default_rng(0)
-    names = [f"kind {k}" for k in range(count)]
-    found = Barycenters(
+def barycenters_of(count, histories, curve_cost):
+    return Barycenters(
         tuple(range(count)),
-        rng.random(count),
+        np.linspace(1, 2, count),
         np.ones(count),
         np.ones(count, dtype=bool),
         np.ones((count, 2)) / 2,
-        tuple(rng.random((count, 4))),
+        tuple(map(np.array, histories)),
+        np.array([1, 2, 5])[: curve_cost.shape[1]],
+        curve_cost,
         "exact",
     )
+
+
+def test_many_classes_become_distributions():
+    count, rng = 60, np.random.default_rng(0)
+    names = [f"kind {k}" for k in range(count)]
+    found = barycenters_of(count, rng.random((count, 4)), np.array([[4.0, 2.0, 1.0]] * count))
+    for chart_of in (figures.ipc_chart, figures.history_chart):
+        svg = chart_of(found, names) or ""
+        assert "kind" not in svg
+        assert ">median class<" in svg
+        assert "% of the class's variance" in svg
     assert "kind" not in figures.cost_chart(found, names)
     assert "kind" not in figures.classes_chart([("teacher", "teacher", rng.random(count))], names)
-    assert "<svg" in (figures.history_chart(found, names) or "")
-    empty = Barycenters((0,), np.ones(1), np.ones(1), np.ones(1), np.ones((1, 1)), (np.array([]),), "paper")
-    assert figures.history_chart(empty, names) is None
+
+
+def test_few_classes_are_named_beside_what_is_left_of_their_variance():
+    found = barycenters_of(2, [[5.0, 1.0], [2.0]], np.array([[4.0, 2.0, np.nan], [8.0, 2.0, np.nan]]))
+    np.testing.assert_allclose(found.left, [25, 25])
+    assert found.ipc == 2
+    svg = figures.ipc_chart(found, ["ant", "bee"]) or ""
+    for text in (">ant<", ">bee<", ">this run: 2<", ">images per class<", ">100<"):
+        assert text in svg
+    assert ">5<" not in svg  # no class is so large
+    assert ">125<" not in svg
+    assert ">120<" in (figures.history_chart(found, ["ant", "bee"]) or "")
+
+
+def test_what_is_not_known_is_not_drawn():
+    found = barycenters_of(1, [[]], np.zeros((1, 0)))
+    assert np.isnan(found.left).all()
+    assert figures.ipc_chart(found, ["ant"]) is None
+    assert figures.history_chart(found, ["ant"]) is None
+    alike = barycenters_of(2, [[3.0, 1.0], [0.0]], np.array([[4.0, 2.0], [0.0, 0.0]]))
+    np.testing.assert_array_equal(alike.left, [25, np.nan])
+    assert ">ant<" in (figures.ipc_chart(alike, ["ant", "bee"]) or "")
+    assert ">cost<" in (figures.history_chart(alike, ["ant", "bee"]) or "")
 
 
 def test_curves_without_measurements_have_no_chart():

@@ -95,7 +95,7 @@ class WrittenRun:
             self.tensors("statistics", f"{name}.safetensors", values | {"index": np.arange(len(features))})
             self.record("statistics", name, [f"{name}.safetensors"], {"classes": classes})
 
-    def barycenters(self, width: int = 6) -> None:
+    def barycenters(self, width: int = 6, *, curve: bool = True) -> None:
         ipc = self.config.ipc
         for number, classes in enumerate(self.groups):
             name, count = f"group-{number:03d}", len(classes)
@@ -107,6 +107,9 @@ class WrittenRun:
                 "converged": np.ones(count, dtype=bool),
                 "history": np.array([[3.0, 2.0, np.nan]] * count),
             }
+            if curve:
+                values["curve_ipc"] = np.array([1, 2, 5, 10])
+                values["curve_cost"] = np.array([[4.0, 3.0, 1.0, np.nan]] * count)
             self.tensors("barycenters", f"{name}.safetensors", values, {"method": "uniform", "seed": "0"})
             self.record("barycenters", name, [f"{name}.safetensors"], {"classes": classes})
             self.log(stage="barycenters", unit=name, step=1, of=2, cost=1.0)

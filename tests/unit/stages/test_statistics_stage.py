@@ -4,7 +4,7 @@ import torch
 from small_world import KillAt, World
 
 from wmdd.config import BarycentersConfig
-from wmdd.stages.barycenters import find_barycenters
+from wmdd.stages.barycenters import CURVE_IPC, cost_curve, find_barycenters
 from wmdd.stages.nearest import nearest, nearest_distinct
 from wmdd.stages.statistics import collect_statistics
 
@@ -49,9 +49,35 @@ def test_barycenters_of_a_class_do_not_depend_on_the_others(world: World) -> Non
         for name in ("atoms", "weights", "cost", "iterations", "converged"):
             assert torch.equal(getattr(alone, name)[0], getattr(together, name)[1]), name
         assert alone.history[0] == together.history[1]
+        assert torch.equal(alone.curve.cost[0], together.curve.cost[1])
         assert together.method == solver
     other = find_barycenters(world.statistics, [8], 4, config, 1)  # by the paper's solver, which starts from noise
     assert not torch.equal(other.atoms, alone.atoms)
+
+
+def test_the_curve_falls_from_the_variance_of_the_class(world: World) -> None:
+    found = find_barycenters(world.statistics, [3, 8], 10, BarycentersConfig(solver="exact"), 0)
+    assert found.curve.ipc.tolist() == list(CURVE_IPC)
+    assert found.curve.cost.shape == (2, len(CURVE_IPC))
+    assert (found.curve.cost.diff(dim=1) < 0).all()
+    for g, k in enumerate((3, 8)):
+        features = world.statistics.features_of(k).double()
+        trace = features.var(0, correction=0).sum()
+        torch.testing.assert_close(found.curve.cost[g, 0], trace, rtol=1e-6, atol=0)
+        torch.testing.assert_close(found.share_left[g], found.cost[g] / trace, rtol=1e-6, atol=0)
+    at_ten = found.curve.cost[:, CURVE_IPC.index(10)]
+    torch.testing.assert_close(found.cost, at_ten, rtol=0.02, atol=0)  # ten starts, swaps; and one of them
+    uniform = find_barycenters(world.statistics, [3, 8], 10, BarycentersConfig(solver="uniform"), 0)
+    assert torch.equal(uniform.curve.cost, found.curve.cost)
+    assert (uniform.cost > at_ten).all()
+
+
+def test_the_curve_of_a_small_class_ends_at_its_size(world: World) -> None:
+    small, large = world.statistics.features_of(5)[:7], world.statistics.features_of(6)
+    curve = cost_curve([small, large, small[:1]], 0)
+    assert curve.cost.isnan().tolist() == [[m > n for m in CURVE_IPC] for n in (7, len(large), 1)]
+    assert curve.cost[2, 0] == 0
+    assert torch.equal(cost_curve([large], 0).cost[0], curve.cost[1])
 
 
 def test_nearest_rows(world: World) -> None:
