@@ -16,7 +16,7 @@ def leading_directions(measures: Measures, order: Tensor) -> Measures:
     Quantization there is quantization here up to what the directions leave out (Cohen et al. 2015, arXiv 1410.6801),
     and what they leave out is mostly what no few atoms can follow. One round of randomised subspace iteration (Halko,
     Martinsson and Tropp 2011, arXiv 0909.4061). It starts from sums of points with random signs, every point in one of
-    them; ``order [N]``, the rows of each measure in an order of its own, says which: so it turns with the points.
+    them; ``order [N]``, the rows of each measure in an order of its own, says which. So it turns with the points.
     """
     if measures.loaded.shape[1] - 1 <= WIDTH:
         return measures

@@ -1,6 +1,6 @@
 import torch
 
-from wmdd.ot.cells import assign
+from wmdd.ot.cells import _stable_order, assign
 from wmdd.ot.lloyd import descend
 from wmdd.ot.ragged import Jobs, Measures, centred
 
@@ -23,6 +23,11 @@ def test_cells_stay_empty_only_when_points_are_fewer_than_atoms() -> None:
     assert cells.counts.tolist() == [[2, 2, 0]]
     assert cells.masses.tolist() == [[0.5, 0.5, 0]]
     assert float(cells.cost) == 0
+
+
+def test_points_of_a_cell_keep_their_order_however_many_cells_there_are() -> None:
+    for large in (3, 40_000):  # cells of 16 bits have a quicker sort
+        assert _stable_order(torch.tensor([large, 2, large, 2, 0]), large + 1).tolist() == [4, 1, 3, 0, 2]
 
 
 def test_every_set_descends_on_its_own() -> None:
