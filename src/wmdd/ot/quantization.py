@@ -16,11 +16,13 @@ from wmdd.ot.lloyd import Descent, descend
 from wmdd.ot.plans import Duals
 from wmdd.ot.ragged import Jobs, Measures, centred
 from wmdd.ot.seeding import greedy_seeds
+from wmdd.ot.softening import soften
 from wmdd.ot.subspace import leading_directions
 from wmdd.ot.swaps import improve
 from wmdd.ot.ward import suits, ward_atoms
 
-SEARCH_TOLERANCE = 1e-3  # relative fall of the cost at which a start is compared with the others
+ROUGH_TOLERANCE = 1e-2  # relative fall of the cost at which a start is softened
+SEARCH_TOLERANCE = 1e-3  # the same, where starts are compared with one another
 
 
 def solve_exact(problem: BarycenterProblem, *, seed: int, restarts: int, iterations: int) -> BarycenterOutput:
@@ -85,10 +87,14 @@ def search(measures: Measures, m: int, seed: int, restarts: int, iterations: int
     for g, size in enumerate(measures.sizes):
         if suits(size, m):  # asked of each class by itself: what stands beside it must not matter
             starts[g, 0] = ward_atoms(measures, g, m)
-    descent = descend(assign(jobs, starts.flatten(0, 1)), iterations, SEARCH_TOLERANCE)
-    winners = jobs.best(descent.cost.tolist())
-    cells, swapped = improve(assign(Jobs.each(measures), descent.atoms[winners]), generators, iterations)
-    return cells, [descent.history(j) + costs for j, costs in zip(winners, swapped, strict=True)]
+    rough = descend(assign(jobs, starts.flatten(0, 1)), iterations, ROUGH_TOLERANCE)
+    annealed = descend(assign(jobs, soften(jobs, rough.atoms)), iterations, SEARCH_TOLERANCE)
+    lower = annealed.cost < rough.cost
+    atoms = torch.where(lower[:, None, None], annealed.atoms, rough.atoms)
+    winners = jobs.best(torch.minimum(annealed.cost, rough.cost).tolist())
+    cells, swapped = improve(assign(Jobs.each(measures), atoms[winners]), generators, iterations)
+    histories = [accumulate(rough.history(j) + annealed.history(j), min) for j in winners]
+    return cells, [[*before, *after] for before, after in zip(histories, swapped, strict=True)]
 
 
 def _finish(measures: Measures, m: int, labels: Tensor, iterations: int) -> Descent:
