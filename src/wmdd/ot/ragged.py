@@ -8,6 +8,8 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+ROUNDING = 1e-6  # relative difference of two costs that float32 may make
+
 
 @dataclass(frozen=True, eq=False)
 class Measures:
@@ -155,5 +157,12 @@ class Jobs:
         return Jobs(self.measures, tuple(g for g, keep in zip(self.home, kept, strict=True) if keep))
 
     def best(self, cost: Sequence[float]) -> list[int]:
-        """For every measure that has sets, the set of least ``cost [J]`` (the first of equals)."""
-        return [min(range(sets.start, sets.stop), key=cost.__getitem__) for _, sets, _ in self.groups]
+        """For every measure that has sets, the first of those whose ``cost [J]`` is the least, up to rounding.
+
+        Several starts often end in the same cells; which of them rounding favours depends on what else is computed.
+        """
+        found = []
+        for _, sets, _ in self.groups:
+            enough = min(cost[sets]) * (1 + ROUNDING)
+            found.append(next(j for j in range(sets.start, sets.stop) if cost[j] <= enough))
+        return found
