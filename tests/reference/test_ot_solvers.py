@@ -25,14 +25,12 @@ def by_sklearn(points: torch.Tensor, m: int) -> float:
 
 @pytest.mark.parametrize("m", [10, 50])
 def test_exact_costs_no_more_than_kmeans_with_ten_starts(digits: list[torch.Tensor], m: int) -> None:
-    """On average over classes and seeds, and never much more: both are local searches, and either may be lucky."""
     sizes = tuple(len(points) for points in digits)
     kmeans = torch.tensor([by_sklearn(points, m) for points in digits])
     for seed in range(4):
         output = solve(BarycenterProblem(torch.cat(digits), m, sizes), "exact", seed=seed)
         assert output.converged.all()
-        assert float((output.cost / kmeans).mean()) <= 1
-        assert float((output.cost / kmeans).max()) <= 1.01
+        assert float((output.cost / kmeans).max()) <= 1.001
 
 
 @pytest.mark.parametrize("m", [2, 7])

@@ -14,8 +14,7 @@ CANDIDATES = 64  # points that are tried as the new place of an atom, drawn by w
 PROPOSALS = 8  # most swaps of a set that are followed by Lloyd steps, together
 ATOMS = 100  # most atoms in them: what a round costs, and many atoms need fewer proposals to find a gain
 LOOKAHEAD = 4  # Lloyd steps that decide whether a swap pays; each leaves the better half of a set's proposals
-PATIENCE = 2  # rounds without gain that end a set's search
-GAIN = 1e-5  # relative gain below which a swap is not worth its round
+GAIN = 1e-5  # relative gain below which a round ends a set's search
 
 
 def improve(cells: Cells, generators: Sequence[torch.Generator], rounds: int) -> tuple[Cells, list[list[float]]]:
@@ -27,7 +26,6 @@ def improve(cells: Cells, generators: Sequence[torch.Generator], rounds: int) ->
     """
     measures, atoms, cost = cells.jobs.measures, cells.atoms.clone(), cells.cost.tolist()
     costs: list[list[float]] = [[] for _ in cost]
-    failures = [0] * len(cost)
     live = [g for g in range(len(cost)) if atoms.shape[1] > 1]
     current = cells
     for _ in range(rounds):
@@ -35,13 +33,13 @@ def improve(cells: Cells, generators: Sequence[torch.Generator], rounds: int) ->
             break
         jobs, proposed = _propose(current, draw([generators[g] for g in live], CANDIDATES))
         winners = _race(assign(jobs, proposed))
+        improved = []
         for g, found, better in zip(live, winners.cost.tolist(), winners.atoms, strict=True):
             if found < cost[g] * (1 - GAIN):
-                atoms[g], cost[g], failures[g] = better, found, 0
+                atoms[g], cost[g] = better, found
                 costs[g].append(found)
-            else:
-                failures[g] += 1
-        live = [g for g in live if failures[g] < PATIENCE]
+                improved.append(g)
+        live = improved
         if live:
             current = assign(Jobs(measures, tuple(live)), atoms[live])
     return assign(cells.jobs, atoms), costs
