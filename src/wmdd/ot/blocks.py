@@ -9,12 +9,14 @@ from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, join
 
 CPU_BLOCK = 12_000_000  # bytes of points: what a core's share of the caches holds in the search, which is narrower
 GPU_BLOCK = 2_000_000_000  # bytes of points: enough to fill the device, little enough to leave room for work
+SMALL_BLOCK = 4_000_000  # bytes of points: below, threads wait for one another more than they work
 WIDE = 200_000_000  # bytes of points from which on a class has all the threads to itself
 
 
 def split(problem: BarycenterProblem, block_bytes: int, at_least: int) -> list[range]:
-    """Consecutive classes in ``at_least`` blocks where there are as many, each within ``block_bytes`` if it can be."""
-    limit = min(block_bytes, -(-class_bytes(problem, range(len(problem))) // at_least))
+    """Consecutive classes in blocks within ``block_bytes``: ``at_least`` so many, unless they would be small."""
+    share = -(-class_bytes(problem, range(len(problem))) // at_least)
+    limit = min(block_bytes, max(share, SMALL_BLOCK))
     blocks: list[range] = []
     for g in range(len(problem)):
         if blocks and class_bytes(problem, range(blocks[-1].start, g + 1)) <= limit * 1.001:

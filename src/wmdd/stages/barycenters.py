@@ -22,12 +22,14 @@ def find_barycenters(
     config: BarycentersConfig,
     seed: int,
     *,
+    device: torch.device | None = None,
     log: Log = silent,
 ) -> Barycenters:
-    """``ipc`` atoms for each of ``classes``; a class's result does not depend on the others."""
+    """``ipc`` atoms for each of ``classes``, found on ``device``; a class's result does not depend on the others."""
     parts = [statistics.features_of(k) for k in classes]
     problem = BarycenterProblem(torch.cat(parts), ipc, tuple(map(len, parts)))
-    found = solve(problem, config.solver, derive_seed(seed, "barycenter"), config.restarts, config.iterations)
+    seeded = derive_seed(seed, "barycenter")
+    found = solve(problem, config.solver, seeded, config.restarts, config.iterations, device)
     for done, cost in enumerate(found.cost.tolist(), start=1):
         log(done, len(classes), cost=cost)
     return Barycenters(

@@ -13,6 +13,11 @@ def problem(sizes: tuple[int, ...] = (10, 30, 5, 5, 20, 40, 7)) -> BarycenterPro
     return BarycenterProblem(torch.randn(sum(sizes), 3, generator=generator), 2, sizes)
 
 
+@pytest.fixture(autouse=True)
+def blocks_may_be_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wmdd.ot.blocks.SMALL_BLOCK", 1)
+
+
 @pytest.mark.parametrize("at_least", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("block_bytes", [1, 400, 600, 10**9])
 def test_blocks_cover_every_class_once_and_keep_their_bounds(block_bytes: int, at_least: int) -> None:
@@ -70,3 +75,8 @@ def test_output_says_what_was_found_and_moves() -> None:
     assert {moved.atoms.device.type, moved.weights.device.type, moved.duals[6].alpha.device.type} == {"meta"}
     assert {moved.cost.device.type, moved.iterations.device.type, moved.converged.device.type} == {"cpu"}
     assert moved.history == output.history
+
+
+def test_small_problems_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wmdd.ot.blocks.SMALL_BLOCK", 16 * 3 * 4)
+    assert split(problem((8, 8, 8)), 10**9, 3) == [range(2), range(2, 3)]

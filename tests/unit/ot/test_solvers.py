@@ -102,7 +102,8 @@ def test_a_class_of_small_cells_is_solved_alike_beside_one_of_large_cells(method
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_number_of_threads_changes_nothing(method: Method) -> None:
+def test_the_number_of_threads_changes_nothing(method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wmdd.ot.blocks.SMALL_BLOCK", 1)
     points, sizes = three_classes()
     threads, found = torch.get_num_threads(), []
     try:

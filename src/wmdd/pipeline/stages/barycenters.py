@@ -24,7 +24,15 @@ class BarycentersStage(Stage):
         classes = unit.covers["classes"]
         statistics = load_statistics(work.run, classes)
         config = work.config
-        found = find_barycenters(statistics, classes, config.ipc, config.barycenters, config.seed, log=context)
+        found = find_barycenters(
+            statistics,
+            classes,
+            config.ipc,
+            config.barycenters,
+            config.seed,
+            device=work.machine.device,
+            log=context,
+        )
         path = work.run.folder(self.name) / f"{unit.name}.safetensors"
         write_barycenters(path, found)
         return [path]
