@@ -18,7 +18,7 @@ def anneal(measures: Measures, atoms: Tensor, floor: float) -> Tensor:
     Entropic plan (Cuturi 2013, arXiv 1306.0895) and barycentric projection in turn, for many measures together, while
     epsilon falls (deterministic annealing: Rose 1998): what is soft at first need not stay in the nearest local
     optimum. Plans of ``floor < 1`` have one row more (:func:`wmdd.ot.balanced.floored_plan`). No measure's result
-    depends on the others.
+    depends on the others, but for rounding: products are made for many measures at once.
     """
     at_once = max(1, BATCH_ENTRIES // ((atoms.shape[1] + 1) * max(measures.sizes)))
     batches = torch.arange(len(measures)).split(at_once)

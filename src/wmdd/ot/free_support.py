@@ -14,12 +14,11 @@ from wmdd.core.errors import DataError
 from wmdd.ot.checks import require_masses, require_matrix, require_positive
 from wmdd.ot.costs import squared_distances
 from wmdd.ot.plans import MASS_TOLERANCE, Duals, TransportPlan, exact_plan
-from wmdd.ot.simplex import project_simplex
+from wmdd.ot.weight_steps import weight_step
 
 TOLERANCE = 1e-7  # relative fall of the cost in an iteration below which the alternation has converged
 PATIENCE = 3  # iterations without such a fall that end the search where subgradient steps are part of it
 WEIGHT_STEPS = 10  # projected subgradient steps of an iteration, each one linear program per measure
-VANISHED = 1e-12  # weight below which an atom counts as having none: the next plan would be all rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,18 +196,13 @@ class _Alternation:
     def weight_steps(self) -> None:
         """Projected subgradient steps ``w <- P(w - eta_t g)`` with ``g = sum_i lambda_i beta_i``, positions fixed.
 
-        ``w -> sum_i lambda_i W2^2`` is convex and ``g`` a subgradient, centred as the simplex has no other directions.
-        The length ``1 / (m sqrt t)``, t counting all steps so far, needs no scale (Shor 1985). A step may raise the
-        cost, and has to be free to: at a kink no single subgradient need point downhill. So the best weights met count.
+        ``w -> sum_i lambda_i W2^2`` is convex and ``g`` a subgradient. A step may raise the cost, and has to be free
+        to: at a kink no single subgradient need point downhill. So the best weights met count.
         """
         plans, weights = self.plans, self.weights
         for _ in range(WEIGHT_STEPS):
             self.steps += 1
-            gradient = self.measures.mean([plan.duals.beta for plan in plans])
-            gradient = gradient - gradient.mean()
-            length = 1 / (len(weights) * self.steps**0.5)
-            tiny = torch.finfo(gradient.dtype).tiny
-            weights = _without_vanished(weights - length * gradient / gradient.norm().clamp(min=tiny))
+            weights = weight_step(weights, self.measures.mean([plan.duals.beta for plan in plans]), self.steps)
             plans, cost = self._transport(self.atoms, weights)
             if cost < self.cost:
                 self.weights, self.plans, self.cost = weights, plans, cost
@@ -220,12 +214,6 @@ class _Alternation:
         plans, cost = self._transport(atoms, self.weights)
         if cost < self.cost:  # else only rounding is left to move them
             self.atoms, self.plans, self.cost = atoms, plans, cost
-
-
-def _without_vanished(weights: Tensor) -> Tensor:
-    projected = project_simplex(weights)
-    kept = torch.where(projected > VANISHED, projected, 0)
-    return kept / kept.sum()
 
 
 def _alternate(measures: _Measures, atoms: Tensor, iterations: int, free_weights: bool) -> MeasuresOutput:

@@ -15,10 +15,9 @@ from wmdd.ot.costs import squared_distances
 from wmdd.ot.plans import Duals, TransportPlan, exact_plan
 from wmdd.ot.quantization import in_canonical_order
 from wmdd.ot.ragged import centred
-from wmdd.ot.simplex import project_simplex
+from wmdd.ot.weight_steps import weight_step
 
 WEIGHT_STEPS = 5  # projected subgradient steps of an alternation, each one linear program
-VANISHED = 1e-12  # weight below which an atom counts as having none: its Newton step would divide by it
 TOLERANCE = 1e-6  # relative fall of the cost in the last alternation below which the output says "converged"
 
 
@@ -61,20 +60,12 @@ class _Alternation:
     steps: int = 0
 
     def weight_steps(self) -> None:
-        """Projected subgradient steps ``w <- P(w - eta_t g)`` for fixed positions; keep the best weights met.
-
-        The subgradient of ``w -> W2^2`` is the dual ``beta``, centred as the simplex has no other directions. The
-        paper does not print its step rule; ours is the textbook one that needs no scale: length ``1 / (m sqrt t)``,
-        t counting all steps so far (it diminishes, and its sum diverges: Shor 1985). A subgradient step may raise
-        the cost, so the best weights count, not the last.
-        """
+        """Projected subgradient steps on the weights, positions fixed: a step may raise the cost, so the best count."""
         cost = squared_distances(self.atoms, self.points)
         plan, weights = self.plan, self.weights
         for _ in range(WEIGHT_STEPS):
             self.steps += 1
-            gradient = plan.duals.beta - plan.duals.beta.mean()
-            length = 1 / (len(weights) * self.steps**0.5)
-            weights = _without_vanished(weights - length * gradient / gradient.norm().clamp(min=1e-300))
+            weights = weight_step(weights, plan.duals.beta, self.steps)
             plan = exact_plan(weights, self.masses, cost)
             if plan.cost < self.plan.cost:
                 self.plan, self.weights = plan, weights
@@ -83,12 +74,6 @@ class _Alternation:
         """One Newton step ``z_j <- z_j - (1/w_j) sum_i T_ji (z_j - h_i)``; an atom without weight stays."""
         self.atoms = self.plan.project(self.points, self.atoms)
         self.plan = exact_plan(self.weights, self.masses, squared_distances(self.atoms, self.points))
-
-
-def _without_vanished(weights: Tensor) -> Tensor:
-    projected = project_simplex(weights)
-    kept = torch.where(projected > VANISHED, projected, 0)
-    return kept / kept.sum()
 
 
 def _alternate(points: Tensor, masses: Tensor, atoms: Tensor, iterations: int) -> ClassOutput:

@@ -3,7 +3,7 @@ import torch
 
 from wmdd.core.errors import DataError, SettingsError
 from wmdd.ot import SOLVERS, BarycenterProblem, Method, solve, solve_paper, squared_distances
-from wmdd.ot.published import _without_vanished
+from wmdd.ot.weight_steps import without_vanished
 
 METHODS: tuple[Method, ...] = ("exact", "uniform", "floored", "paper")
 
@@ -61,7 +61,7 @@ def test_more_atoms_than_distinct_points_leave_every_atom_a_weight(method: Metho
 
 
 def test_paper_never_divides_by_a_vanished_weight() -> None:
-    assert _without_vanished(torch.tensor([1.0, 1e-13, -1.0], dtype=torch.float64)).tolist() == [1, 0, 0]
+    assert without_vanished(torch.tensor([1.0, 1e-13, -1.0], dtype=torch.float64)).tolist() == [1, 0, 0]
     points = torch.cat([torch.zeros(30, 2), torch.full((1, 2), 50.0)]).double()
     output = solve_paper(BarycenterProblem(points, 6), seed=0, restarts=1, iterations=10)
     assert (output.weights == 0).any()
