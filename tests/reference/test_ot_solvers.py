@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 from wmdd.ot import BarycenterProblem, solve
 from wmdd.ot.balanced import random_points
-from wmdd.ot.quantization import in_canonical_order
+from wmdd.ot.ordering import in_canonical_order
 from wmdd.ot.ragged import centred
 
 

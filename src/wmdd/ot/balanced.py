@@ -6,9 +6,9 @@ from torch import Tensor
 from wmdd.ot.annealed import anneal
 from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
 from wmdd.ot.plans import Duals, TransportPlan, exact_plan
-from wmdd.ot.quantization import in_canonical_order, search
+from wmdd.ot.quantization import search
 from wmdd.ot.ragged import centred
-from wmdd.ot.subspace import leading_directions
+from wmdd.ot.subspace import narrowed
 
 TOLERANCE = 1e-7  # relative fall of the cost below which the alternation has converged
 BATCHING = ("cuda",)  # kinds of device that like large batches, and for which exact plans are made elsewhere
@@ -26,12 +26,11 @@ def solve_uniform(
     class's leading directions (:mod:`wmdd.ot.annealed`). ``restarts`` more are points drawn from the class: on a GPU,
     where the many exact plans would take most of the time, there are none. Works in float64.
     """
-    measures, _ = centred(problem.measures(), problem.points.dtype)
-    on_cpu = measures.loaded.device.type not in BATCHING
-    order = in_canonical_order(measures)
-    narrow = leading_directions(measures, order).permuted(order)
-    cells, _ = search(narrow, problem.atoms, seed, restarts, iterations)
-    annealed = anneal(narrow, cells.atoms, floor)
+    found_narrow = narrowed(problem)
+    narrow, order = found_narrow.measures, found_narrow.order
+    on_cpu = order.device.type not in BATCHING
+    quantizer, _ = search(narrow, problem.atoms, seed, restarts, iterations)
+    annealed = anneal(narrow, quantizer, floor)
     precise, centres = centred(problem.measures(), torch.float64)
     found = []
     for g in range(len(problem)):

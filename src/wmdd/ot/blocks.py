@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, groupby
 
 import torch
 
@@ -14,16 +15,17 @@ WIDE = 200_000_000  # bytes of points from which on a class has all the threads 
 
 
 def split(problem: BarycenterProblem, block_bytes: int, at_least: int) -> list[range]:
-    """Consecutive classes in blocks within ``block_bytes``: ``at_least`` so many, unless they would be small."""
-    share = -(-class_bytes(problem, range(len(problem))) // at_least)
-    limit = min(block_bytes, max(share, SMALL_BLOCK))
-    blocks: list[range] = []
-    for g in range(len(problem)):
-        if blocks and class_bytes(problem, range(blocks[-1].start, g + 1)) <= limit * 1.001:
-            blocks[-1] = range(blocks[-1].start, g + 1)
-        else:
-            blocks.append(range(g, g + 1))
-    return blocks
+    """Consecutive classes in blocks about equally large: ``at_least`` so many, unless they would be small.
+
+    None is larger than ``block_bytes`` by more than a class: each class is in the block where its middle falls.
+    """
+    sizes = [class_bytes(problem, range(g, g + 1)) for g in range(len(problem))]
+    total = sum(sizes)
+    limit = min(block_bytes, max(-(-total // at_least), SMALL_BLOCK))
+    count = -(-total // limit)
+    middles = (end - size // 2 for end, size in zip(accumulate(sizes), sizes, strict=True))
+    blocks = groupby(range(len(problem)), [middle * count // total for middle in middles].__getitem__)
+    return [range(classes[0], classes[-1] + 1) for classes in (list(block) for _, block in blocks)]
 
 
 def class_bytes(problem: BarycenterProblem, classes: range) -> int:

@@ -96,12 +96,24 @@ def _nearest(jobs: Jobs, atoms: Tensor) -> Cells:
     measures, m = jobs.measures, atoms.shape[1]
     labels = torch.empty(jobs.entries, dtype=torch.long, device=atoms.device)
     shares = torch.empty(jobs.entries, dtype=atoms.dtype, device=atoms.device)
-    rows = functionals(atoms).flatten(0, 1)
-    for g, sets, entries in jobs.groups:
-        table = measures.table(g, rows[sets.start * m : sets.stop * m]).view(-1, m, measures.sizes[g])
-        size = (len(table), measures.sizes[g])
-        torch.min(table, 1, out=(shares[entries].view(size), labels[entries].view(size)))
+    of = functionals(atoms)
+    for run in jobs.runs(m):
+        tables = measures.tables(run.measures, of[run.sets].view(len(run.measures), -1, of.shape[2]))
+        table = tables.view(-1, m, tables.shape[2])
+        lowest = table.amin(1, keepdim=True)
+        shares[run.entries] = lowest.flatten()
+        labels[run.entries] = _where_lowest(table, lowest).flatten()
     return Cells(jobs, atoms, labels, shares.add_(jobs.energies).clamp_(min=0))
+
+
+def _where_lowest(table: Tensor, lowest: Tensor) -> Tensor:
+    """The first row of ``table [J, m, n]`` that is as low as ``lowest [J, 1, n]``, which is its minimum: ``[J, n]``.
+
+    What ``table.argmin(1)`` is, in passes that CPUs make several times faster. Uses ``table`` up.
+    """
+    rows = torch.arange(table.shape[1], dtype=table.dtype, device=table.device)[:, None]
+    table.sub_(lowest).mul_(torch.finfo(table.dtype).max).add_(rows)  # 0 + row where lowest, far above m elsewhere
+    return table.amin(1).long()
 
 
 def _move_empty(cells: Cells, shares: Tensor) -> Tensor | None:

@@ -34,5 +34,6 @@ def require_positive(**settings: int) -> None:
 def _require_finite(name: str, value: Tensor) -> None:
     if not value.is_floating_point():
         raise DataError(f"{name} must hold floating-point numbers, not {value.dtype}.")
-    if not bool(torch.isfinite(value).all()):
+    finite = bool(value.sum().isfinite())  # a sum is quick, but one of finite numbers may overflow
+    if not finite and not bool(torch.isfinite(value).all()):
         raise DataError(f"{name} must be finite, but it holds NaN or infinity.")

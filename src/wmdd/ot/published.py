@@ -12,8 +12,8 @@ from torch import Tensor
 
 from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
 from wmdd.ot.costs import squared_distances
+from wmdd.ot.ordering import in_canonical_order
 from wmdd.ot.plans import Duals, TransportPlan, exact_plan
-from wmdd.ot.quantization import in_canonical_order
 from wmdd.ot.ragged import centred
 from wmdd.ot.weight_steps import weight_step
 

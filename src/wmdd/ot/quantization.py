@@ -12,13 +12,12 @@ from torch import Tensor
 
 from wmdd.ot.barycenter import BarycenterOutput, BarycenterProblem, ClassOutput, stack
 from wmdd.ot.cells import Cells, assign
-from wmdd.ot.lloyd import Descent, descend
+from wmdd.ot.lloyd import descend
 from wmdd.ot.plans import Duals
-from wmdd.ot.ragged import Jobs, Measures, centred
+from wmdd.ot.ragged import Jobs, Measures, filled_up, one_by_one
 from wmdd.ot.seeding import greedy_seeds
 from wmdd.ot.softening import soften
-from wmdd.ot.subspace import leading_directions
-from wmdd.ot.swaps import improve
+from wmdd.ot.subspace import narrowed
 from wmdd.ot.ward import suits, ward_atoms
 
 ROUGH_TOLERANCE = 1e-2  # relative fall of the cost at which a start is softened
@@ -29,61 +28,27 @@ def solve_exact(problem: BarycenterProblem, *, seed: int, restarts: int, iterati
     """Quantize every class: search in its leading directions, then Lloyd's iteration in the space itself.
 
     The search takes the best of ``restarts`` starts (greedy k-means++; where cells are small one of them is Ward's
-    tree) after Lloyd steps, and improves it by swaps. It runs in the dtype of the points; the last descent and the cost
-    in float64. ``iterations`` bounds the Lloyd steps of a start, its swap rounds, and the last descent, each.
+    tree), annealed. It runs in the dtype of the points, for all classes at once; the last steps and the cost in
+    float64. ``iterations`` bounds the Lloyd steps of a start, and those of the last descent.
     """
-    measures, _ = centred(problem.measures(), problem.points.dtype)
-    order = in_canonical_order(measures)
-    narrow = leading_directions(measures, order).permuted(order)
-    found, searched = search(narrow, problem.atoms, seed, restarts, iterations)
-    left_out = (Jobs.each(measures).total(measures.energies) - Jobs.each(narrow).total(narrow.energies)).tolist()
-    precise, centres = centred(problem.measures(), torch.float64)
-    labels = torch.empty_like(found.labels).index_copy_(0, order, found.labels)
-    finish = _finish(precise, problem.atoms, labels, iterations)
-    cells = _share_duplicates(assign(Jobs.each(precise), finish.atoms))
+    narrow = narrowed(problem)
+    found, searched = search(narrow.measures, problem.atoms, seed, restarts, iterations)
+    cells = assign(Jobs.each(narrow.measures), found)
+    labels = torch.empty_like(cells.labels).index_copy_(0, narrow.order, cells.labels)
     outputs = []
-    for g, atoms in enumerate(cells.atoms):
-        rows = precise.rows(g)
-        history = [cost + left_out[g] for cost in searched[g]] + finish.history(g)
-        outputs.append(
-            ClassOutput(
-                atoms=atoms + centres[g],
-                weights=cells.masses[g],
-                cost=float(cells.cost[g]),
-                history=_without_rounding(history),
-                converged=bool(finish.converged[g]),
-                duals=Duals(torch.zeros_like(cells.masses[g]), cells.shares[rows] / precise.masses[rows]),
-            )
-        )
+    for g, (measure, centre) in enumerate(one_by_one(problem.measures(), max(problem.lengths), torch.float64)):
+        history = [cost + narrow.left_out[g] for cost in searched[g]]
+        outputs.append(_finish(measure, centre, problem.atoms, labels[narrow.measures.rows(g)], history, iterations))
     return stack(outputs, restarts, problem.points.dtype)
 
 
-def in_canonical_order(measures: Measures) -> Tensor:
-    """The rows ``[N]`` of each measure by their distance to a point that follows it.
-
-    An order that permuting, translating, rotating or scaling a class leaves alone: with its points in this order, a
-    seed makes the same random choices whatever the order in which they came. The point is not the mean, to which
-    points on a lattice (pixels, counts) often are equally near, but lies off it, to where the points reach furthest.
-    """
-    parts = []
-    for g in range(len(measures)):
-        rows = measures.rows(g)
-        squared = measures.energies[rows] / measures.masses[rows]
-        loaded = measures.loaded[rows, :-1]
-        reach = (squared @ loaded) / measures.energies[rows].sum().clamp(min=torch.finfo(loaded.dtype).tiny)
-        key = squared - (loaded @ reach) / measures.masses[rows]
-        parts.append(key.argsort(stable=True) + measures.first[g])
-    return torch.cat(parts)
-
-
-def search(measures: Measures, m: int, seed: int, restarts: int, iterations: int) -> tuple[Cells, list[list[float]]]:
-    """The best cells found, one set for each class, and class by class the costs on the way to them."""
+def search(measures: Measures, m: int, seed: int, restarts: int, iterations: int) -> tuple[Tensor, list[list[float]]]:
+    """The best atoms found ``[G, m, D]``, and class by class the costs on the way to them."""
     if m == 1:
-        mean = measures.loaded.new_zeros(len(measures), 1, measures.loaded.shape[1] - 1)
-        return assign(Jobs.each(measures), mean), [[] for _ in range(len(measures))]
-    generators = [torch.Generator().manual_seed(seed) for _ in range(len(measures))]
-    jobs = Jobs.each(measures, restarts)
-    starts = greedy_seeds(measures, m, restarts, generators)
+        return measures.loaded.new_zeros(len(measures), 1, measures.loaded.shape[1] - 1), [[] for _ in measures.sizes]
+    filled = filled_up(measures)
+    jobs = Jobs.each(filled, restarts)
+    starts = greedy_seeds(filled, m, restarts, [torch.Generator().manual_seed(seed) for _ in measures.sizes])
     for g, size in enumerate(measures.sizes):
         if suits(size, m):  # asked of each class by itself: what stands beside it must not matter
             starts[g, 0] = ward_atoms(measures, g, m)
@@ -92,17 +57,44 @@ def search(measures: Measures, m: int, seed: int, restarts: int, iterations: int
     lower = annealed.cost < rough.cost
     atoms = torch.where(lower[:, None, None], annealed.atoms, rough.atoms)
     winners = jobs.best(torch.minimum(annealed.cost, rough.cost).tolist())
-    cells, swapped = improve(assign(Jobs.each(measures), atoms[winners]), generators, iterations)
-    histories = [accumulate(rough.history(j) + annealed.history(j), min) for j in winners]
-    return cells, [[*before, *after] for before, after in zip(histories, swapped, strict=True)]
+    settled = descend(assign(Jobs.each(filled), atoms[winners]), iterations, 0.0)
+    histories = [
+        [*accumulate(rough.history(j) + annealed.history(j), min), *settled.history(g)] for g, j in enumerate(winners)
+    ]
+    return settled.atoms, histories
 
 
-def _finish(measures: Measures, m: int, labels: Tensor, iterations: int) -> Descent:
-    """The last descent, in the space itself, from the cells that the search found."""
-    jobs = Jobs.each(measures)
-    nowhere = measures.loaded.new_zeros(len(measures), m, measures.loaded.shape[1] - 1)
-    cells = Cells(jobs, nowhere, labels, torch.zeros_like(measures.energies))
-    return descend(assign(jobs, cells.means()), iterations, 0.0)
+def _finish(
+    measure: Measures, centre: Tensor, m: int, labels: Tensor, history: list[float], iterations: int
+) -> ClassOutput:
+    """The last descent of one class, in the space itself, from the cells that ``labels [n]`` name."""
+    cells, costs, converged = _settle(measure, m, labels, iterations)
+    cells = _share_duplicates(cells)
+    return ClassOutput(
+        atoms=cells.atoms[0] + centre,
+        weights=cells.masses[0],
+        cost=float(cells.cost),
+        history=_without_rounding(history + costs),
+        converged=converged,
+        duals=Duals(torch.zeros_like(cells.masses[0]), cells.shares / measure.masses),
+    )
+
+
+def _settle(measure: Measures, m: int, labels: Tensor, iterations: int) -> tuple[Cells, list[float], bool]:
+    """Lloyd's iteration for one measure from the cells that ``labels [n]`` name: the last cells, costs, converged."""
+    jobs = Jobs.each(measure)
+    nowhere = measure.loaded.new_zeros(1, m, measure.loaded.shape[1] - 1)
+    cells = Cells(jobs, nowhere, labels, torch.zeros_like(measure.energies))
+    costs: list[float] = []
+    for _ in range(iterations):
+        moved = assign(jobs, cells.means())
+        if costs and not float(moved.cost) < costs[-1]:
+            return cells, costs, True
+        costs.append(float(moved.cost))
+        if torch.equal(moved.labels, cells.labels):
+            return moved, costs, True
+        cells = moved
+    return cells, costs, False
 
 
 def _share_duplicates(cells: Cells) -> Cells:

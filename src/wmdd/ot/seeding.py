@@ -22,13 +22,15 @@ def sample_entries(jobs: Jobs, mass: Tensor, uniform: Tensor) -> Tensor:
 
     A set without any mass gives its last entry.
     """
-    total = jobs.total(mass).clamp(min=torch.finfo(torch.float64).tiny)
-    ladder = (mass.double() / total[jobs.owner]).cumsum(0)
-    last = jobs.sizes.cumsum(0) - 1
-    top = ladder[last]
-    base = torch.cat([top.new_zeros(1), top[:-1]])
-    wanted = base[:, None] + uniform.to(top.device) * (top - base)[:, None]
-    return torch.minimum(torch.searchsorted(ladder, wanted, right=True), last[:, None])
+    drawn = torch.empty(uniform.shape, dtype=torch.long, device=mass.device)
+    for run in jobs.runs(uniform.shape[1]):
+        sets = run.sets.stop - run.sets.start
+        ladder = mass[run.entries].view(sets, -1).cumsum(1, dtype=torch.float64)
+        wanted = uniform[run.sets].to(mass.device) * ladder[:, -1:]
+        n = ladder.shape[1]
+        first = torch.arange(run.entries.start, run.entries.stop, n, device=mass.device)[:, None]
+        drawn[run.sets] = torch.searchsorted(ladder, wanted, right=True).clamp_(max=n - 1) + first
+    return drawn
 
 
 def greedy_seeds(measures: Measures, m: int, starts: int, generators: Sequence[torch.Generator]) -> Tensor:
@@ -53,14 +55,15 @@ def greedy_seeds(measures: Measures, m: int, starts: int, generators: Sequence[t
 def _keep_best(jobs: Jobs, tried: Tensor, shares: Tensor) -> Tensor:
     """The best of the points ``tried [J, T]`` of each set, ``[J]``; ``shares [L]`` is lowered to what it achieves."""
     measures, best = jobs.measures, torch.empty_like(tried[:, 0])
-    for g, sets, entries in jobs.groups:
-        count = sets.stop - sets.start
-        table = (
-            measures.table(g, functionals(measures.points(tried[sets].flatten()))) + measures.energies[measures.rows(g)]
-        )
-        lowered = torch.minimum(table.view(count, -1, measures.sizes[g]), shares[entries].view(count, 1, -1))
-        lowered.clamp_(min=0)
-        each, winner = torch.arange(count, device=table.device), lowered.sum(2).argmin(1)
-        shares[entries] = lowered[each, winner].flatten()
-        best[sets] = tried[sets][each, winner]
+    for run in jobs.runs(tried.shape[1]):
+        mine = tried[run.sets]
+        points = measures.points(mine.flatten()).view(len(run.measures), -1, measures.loaded.shape[1] - 1)
+        table = measures.tables(run.measures, functionals(points))
+        table += measures.span(run.measures, measures.energies)[:, None]
+        before = shares[run.entries].view(len(mine), 1, -1)
+        lowered = table.view(len(mine), -1, before.shape[2])
+        torch.minimum(lowered, before, out=lowered).clamp_(min=0)
+        each, winner = torch.arange(len(mine), device=table.device), lowered.sum(2).argmin(1)
+        shares[run.entries] = lowered[each, winner].flatten()
+        best[run.sets] = mine[each, winner]
     return best

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from wmdd.ot.ragged import Jobs, functionals
+from wmdd.ot.ragged import Jobs, Measures, Run, functionals
 
 WIDEST, HARDEST = 0.2, 0.01  # epsilon in the first and in the last round, as shares of the measure's variance
 ROUNDS = 16  # of soft assignment and weighted means, epsilon falling from one to the next
@@ -19,19 +19,21 @@ def soften(jobs: Jobs, atoms: Tensor) -> Tensor:
     for step in range(ROUNDS):
         share = WIDEST * (HARDEST / WIDEST) ** (step / (ROUNDS - 1))
         moved = torch.empty_like(atoms)
-        for g, sets, _ in jobs.groups:
-            moved[sets] = _soft_means(jobs, g, atoms[sets], share)
+        for run in jobs.runs(atoms.shape[1]):
+            moved[run.sets] = _soft_means(jobs.measures, run, atoms[run.sets], share)
         atoms = moved
     return atoms
 
 
-def _soft_means(jobs: Jobs, g: int, atoms: Tensor, share: float) -> Tensor:
-    measures, (sets, m, _) = jobs.measures, atoms.shape
-    rows = measures.rows(g)
-    epsilon = share * measures.energies[rows].sum().clamp(min=torch.finfo(atoms.dtype).tiny)
-    table = measures.table(g, functionals(atoms).flatten(0, 1)) / (-epsilon * measures.masses[rows])
-    belongs = table.view(sets, m, -1).softmax(1).flatten(0, 1)
-    sums = (belongs @ measures.loaded[rows]).view(sets, m, -1)
+def _soft_means(measures: Measures, run: Run, atoms: Tensor, share: float) -> Tensor:
+    loaded, energies = measures.span(run.measures, measures.loaded), measures.span(run.measures, measures.energies)
+    count, m, _ = atoms.shape
+    epsilon = share * energies.sum(1, keepdim=True).clamp(min=torch.finfo(atoms.dtype).tiny)
+    table = measures.tables(run.measures, functionals(atoms).view(len(loaded), -1, loaded.shape[2]))
+    table /= -(epsilon * loaded[:, :, -1])[:, None]
+    belongs = measures.rooms.take("belongs", tuple(table.shape), table)
+    torch.softmax(table.view(count, m, -1), 1, out=belongs.view(count, m, -1))
+    sums = torch.bmm(belongs, loaded).view(count, m, -1)
     mass = sums[..., -1:]
     # An atom so far out that no point has a share of it stays where it is.
     return torch.where(mass > 0, sums[..., :-1] / mass.clamp(min=torch.finfo(mass.dtype).tiny), atoms)

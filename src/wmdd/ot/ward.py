@@ -6,7 +6,7 @@ from torch import Tensor
 
 from wmdd.ot.ragged import Measures
 
-SMALL_CELLS = 32  # points of an average cell up to which merging beats seeding
+SMALL_CELLS = 16  # points of an average cell up to which merging beats seeding
 LARGEST = 8192  # points of a measure whose distances to one another (n^2 / 2 of them, in float64) are still held
 
 

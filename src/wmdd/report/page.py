@@ -374,7 +374,7 @@ _PLANS = (
     "that had nothing left to gain is a single dot."
 )
 _ITERATIONS = {
-    "exact": "One sequence: k-means steps in the leading directions of the features, swaps of atoms that paid, and "
+    "exact": "One sequence: k-means steps in the leading directions of the features, before and after annealing, and "
     "k-means steps in all directions.",
     "uniform": _PLANS,
     "floored": _PLANS,

@@ -1,5 +1,3 @@
-from itertools import pairwise
-
 import pytest
 import torch
 
@@ -24,10 +22,15 @@ def test_blocks_cover_every_class_once_and_keep_their_bounds(block_bytes: int, a
     whole = problem()
     blocks = split(whole, block_bytes, at_least)
     assert [g for block in blocks for g in block] == list(range(len(whole)))
-    limit = 1.001 * min(block_bytes, -(-class_bytes(whole, range(len(whole))) // at_least))
-    assert all(len(block) == 1 or class_bytes(whole, block) <= limit for block in blocks)
-    for one, following in pairwise(blocks):  # none is cut sooner than it must be
-        assert class_bytes(whole, range(one.start, following.start + 1)) > limit
+    total, classes = class_bytes(whole, range(len(whole))), [class_bytes(whole, range(g, g + 1)) for g in range(7)]
+    limit = min(block_bytes, -(-total // at_least))
+    assert all(class_bytes(whole, block) <= limit + max(classes) for block in blocks)
+    assert len(blocks) <= -(-total // limit)  # and none is cut sooner than it must be
+
+
+def test_blocks_of_equal_classes_are_alike() -> None:
+    assert split(problem((8,) * 10), 10**9, 2) == [range(5), range(5, 10)]
+    assert [len(block) for block in split(problem((8,) * 10), 8 * 3 * 4 * 4, 1)] == [3, 4, 3]
 
 
 def test_bytes_are_those_of_the_points() -> None:
@@ -46,7 +49,7 @@ def test_on_another_device_blocks_are_solved_one_after_another(monkeypatch: pyte
         return solve(part, "exact")
 
     found = solve_in_blocks(whole, torch.device("meta"), solver)
-    assert asked == [(10, 30), (5, 5, 20), (40,), (7,)]
+    assert asked == [(10, 30), (5, 5, 20), (40, 7)]
     assert torch.equal(found.atoms, solve(whole, "exact").atoms)
 
 
@@ -79,4 +82,4 @@ def test_output_says_what_was_found_and_moves() -> None:
 
 def test_small_problems_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wmdd.ot.blocks.SMALL_BLOCK", 16 * 3 * 4)
-    assert split(problem((8, 8, 8)), 10**9, 3) == [range(2), range(2, 3)]
+    assert split(problem((8, 8, 8)), 10**9, 3) == [range(1), range(1, 3)]
