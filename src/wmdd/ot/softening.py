@@ -6,7 +6,8 @@ from torch import Tensor
 from wmdd.ot.ragged import Jobs, Measures, Run, functionals
 
 WIDEST, HARDEST = 0.2, 0.01  # epsilon in the first and in the last round, as shares of the measure's variance
-ROUNDS = 16  # of soft assignment and weighted means, epsilon falling from one to the next
+ROUNDS = 16, 48  # fewest and most rounds of soft assignment and weighted means, epsilon falling from one to the next
+ATOM_ROUNDS = 480  # atoms times rounds: few atoms have the worse local optima, and rounds that cost little
 
 
 def soften(jobs: Jobs, atoms: Tensor) -> Tensor:
@@ -16,8 +17,9 @@ def soften(jobs: Jobs, atoms: Tensor) -> Tensor:
     weights, and an atom moves to the mean of its shares: deterministic annealing (Rose 1998). Many starts that differ
     in their local optimum end in the same, better one.
     """
-    for step in range(ROUNDS):
-        share = WIDEST * (HARDEST / WIDEST) ** (step / (ROUNDS - 1))
+    rounds = min(max(ATOM_ROUNDS // atoms.shape[1], ROUNDS[0]), ROUNDS[1])
+    for step in range(rounds):
+        share = WIDEST * (HARDEST / WIDEST) ** (step / (rounds - 1))
         moved = torch.empty_like(atoms)
         for run in jobs.runs(atoms.shape[1]):
             moved[run.sets] = _soft_means(jobs.measures, run, atoms[run.sets], share)
