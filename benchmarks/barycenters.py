@@ -303,11 +303,5 @@ def product_rate() -> float:
     return 2 * 2048**3 / best
 
 
-def timed(task: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    task()
-    return time.perf_counter() - began
-
-
 if __name__ == "__main__":
     main()

@@ -90,7 +90,8 @@ def test_a_class_has_the_same_barycenter_alone_and_among_others(method: Method) 
         assert torch.equal(alone.atoms[0], together.atoms[g])
         assert torch.equal(alone.weights[0], together.weights[g])
         assert alone.history[0] == together.history[g]
-        assert torch.equal(alone.duals[0].alpha, together.duals[g].alpha)
+        # Where a tensor lies in memory may change the last digit of a product.
+        torch.testing.assert_close(alone.duals[0].alpha, together.duals[g].alpha, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", ["exact", "uniform", "floored"])
