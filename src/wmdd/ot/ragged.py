@@ -65,7 +65,8 @@ class Measures:
 
     def span(self, which: range, values: Tensor) -> Tensor:
         """``values [N, ...]`` of consecutive measures of one size n: ``[G', n, ...]``."""
-        return values[self.first[which.start] : self.rows(which[-1]).stop].unflatten(0, (len(which), -1))
+        rows = slice(self.first[which.start], self.rows(which[-1]).stop)
+        return values[rows].view(len(which), -1, *values.shape[1:])
 
     def tables(self, which: range, functionals: Tensor) -> Tensor:
         """``b_i ||z_j - h_i||^2`` of consecutive measures of one size, less their energies.
