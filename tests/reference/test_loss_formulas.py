@@ -77,13 +77,14 @@ def test_statistics_loss(kind: str) -> None:
 
 def test_class_moments_weight_every_pixel() -> None:
     """Two classes, non-uniform weights: each pixel of image j counts w_j / (positions)."""
-    x = randn(5, 3, 2, 4)
-    weights = torch.tensor([[0.7, 0.2, 0.1, 0, 0], [0, 0, 0, 0.35, 0.65]], dtype=torch.float64)
+    x = randn(6, 3, 2, 4)
+    weights = torch.tensor([[0.7, 0.2, 0.1], [0, 0.35, 0.65]], dtype=torch.float64)
     found = class_moments(image_moments(x, 1), weights)
     for g in range(2):
         for c in range(3):
-            mean = sum(float(weights[g, j]) * float(p) / 8 for j in range(5) for p in x[j, c].flatten())
-            var = sum(float(weights[g, j]) * (float(p) - mean) ** 2 / 8 for j in range(5) for p in x[j, c].flatten())
+            mean = sum(float(weights[g, j]) * float(p) / 8 for j in range(3) for p in x[3 * g + j, c].flatten())
+            squares = [[(float(p) - mean) ** 2 / 8 for p in x[3 * g + j, c].flatten()] for j in range(3)]
+            var = sum(float(weights[g, j]) * sum(squares[j]) for j in range(3))
             assert float(found.mean[g, c]) == pytest.approx(mean, rel=1e-12)
             assert float(found.var[g, c]) == pytest.approx(var, rel=1e-12)
 

@@ -40,12 +40,15 @@ def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def render(images: Tensor, views: Views) -> Tensor:
     """The views of ``images`` (floating point ``[B, C, S, S]``), one each, at the same side."""
     size = images.shape[-1]
+    roll = bool(views.roll.any())
     views = views.to(images.device)
     left, top, width, height = views.box.unbind(dim=1)
     rows = interpolation(top, height, size, size, images.dtype)
     columns = interpolation(left, width, size, size, images.dtype)
     columns = torch.where(views.flip[:, None, None], columns.flip(dims=(1,)), columns)
-    return resample(images, _rolled(rows, views.roll[:, 0]), _rolled(columns, views.roll[:, 1]))
+    if roll:
+        rows, columns = _rolled(rows, views.roll[:, 0]), _rolled(columns, views.roll[:, 1])
+    return resample(images, rows, columns)
 
 
 def _rolled(matrices: Tensor, shift: Tensor) -> Tensor:

@@ -52,7 +52,8 @@ def _moments(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         wide = _at_least_float32(part)
         mean = wide.sum(dims, keepdim=True) / positions
         means.append(mean)
-        variances.append((wide - mean).square_().sum(dims) / positions)
+        centred = wide - mean if wide is part else wide.sub_(mean)
+        variances.append(centred.square_().sum(dims) / positions)
     return torch.cat(means).view(len(x), -1), torch.cat(variances)
 
 

@@ -135,7 +135,7 @@ def _losses(
     count, ipc, width = problem.atoms.shape
     features = seen.features.to(problem.atoms.dtype).view(count, ipc, width)
     weights = problem.weights if config.weighted else torch.full_like(problem.weights, 1 / ipc)
-    pooled = {name: class_moments(images, torch.block_diag(*weights)) for name, images in seen.moments.items()}
+    pooled = {name: class_moments(images, weights) for name, images in seen.moments.items()}
     losses = {"feature": compare(features, weights)}
     if config.statistics:
         losses["statistics"] = config.statistics * statistics_loss(pooled, problem.moments, config.statistics_loss)
