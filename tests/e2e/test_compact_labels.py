@@ -1,4 +1,4 @@
-"""A run that keeps its labels in the compact form: made once, read by students, resumed; other forms stay as they are."""
+"""A run that keeps its labels in the compact form: made once, read by students, resumed; other forms stay beside."""
 
 import json
 import shutil

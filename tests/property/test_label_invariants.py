@@ -37,7 +37,7 @@ def test_what_comes_back_is_near_whatever_the_scale(exact: torch.Tensor) -> None
     exact = exact.double()
     centred = exact - exact.mean(-1, keepdim=True)
     error = kept - kept.mean(-1, keepdim=True) - centred
-    assert float(error.square().sum()) <= 0.08 * float(centred.square().sum()) + 1e-9
+    assert float(error.square().sum()) <= 0.05 * float(centred.square().sum()) + 1e-9
 
 
 @given(exact=WORLDS, shift=st.floats(-100, 100))

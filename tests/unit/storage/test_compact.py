@@ -41,7 +41,7 @@ def test_the_error_is_about_the_wanted_one_or_less(classes: int) -> None:
     assert kept.shape == logits.shape
     assert kept.dtype == torch.float32
     error = (centred(kept) - centred(logits)).square().sum() / centred(logits).square().sum()
-    assert float(error) < 1.25 * RELATIVE_ERROR
+    assert float(error) < 1.1 * RELATIVE_ERROR
 
 
 @pytest.mark.parametrize("classes", [10, 200])
@@ -101,7 +101,7 @@ def test_ties_between_the_largest_keep_their_value() -> None:
     logits[:, :, 10:20] = 30.0
     kept = decompress(compress(logits))
     error = (centred(kept) - centred(logits)).square().sum() / centred(logits).square().sum()
-    assert float(error) < 1.25 * RELATIVE_ERROR
+    assert float(error) < 1.1 * RELATIVE_ERROR
 
 
 def test_logits_at_the_end_of_half_precision_stay_finite() -> None:

@@ -40,7 +40,7 @@ def test_the_error_is_the_wanted_one_and_costs_more_bytes_the_smaller_it_is(shar
     size = float((rows - rows.mean((0, 1))).square().sum(-1).mean())
     book, codes = encode(rows, share * size)
     error = float((decoded(book, codes) - rows).square().sum(-1).mean())
-    assert error == pytest.approx(share * size, rel=0.15)
+    assert error == pytest.approx(share * size, rel=0.08)
     assert codes.shape[-1] < encode(rows, share * size / 4)[1].shape[-1]
     assert book.basis.shape == (len(book.bits), 40)
     assert (book.bits.int().diff() <= 0).all()
@@ -51,7 +51,7 @@ def test_heavy_tails_cost_accuracy_but_are_not_cut_off_where_most_of_the_size_li
     rows[:, ::50] *= 8
     size = float(rows.square().sum(-1).mean())
     book, codes = encode(rows, 0.02 * size)
-    assert float((decoded(book, codes) - rows).square().sum(-1).mean()) < 0.1 * size
+    assert float((decoded(book, codes) - rows).square().sum(-1).mean()) < 0.022 * size
 
 
 def test_bits_go_to_the_leading_directions() -> None:
