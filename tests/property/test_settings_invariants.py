@@ -68,7 +68,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "evaluation.students": several(NAMES),
     "evaluation.seeds": several(NATURALS),
     "evaluation.epochs": st.one_of(st.none(), COUNTS),
-    "evaluation.labels": st.sampled_from(["stored", "online"]),
+    "evaluation.labels": st.sampled_from(["stored", "compact", "online"]),
     "evaluation.batch_size": COUNTS,
     "runtime.device": NAMES,
     "runtime.precision": st.sampled_from(["auto", "float64", "float32", "bfloat16"]),

@@ -15,8 +15,10 @@ class EvaluationConfig:
     students: tuple[str, ...] = setting(("auto",), "networks to train; auto: the teacher's", flag="students")
     seeds: tuple[Natural, ...] = setting((0, 1, 2), "one student and one random-real draw for each", flag="seeds")
     epochs: Count | None = setting(None, "another number of epochs than the protocol's; the score's name then says so")
-    labels: Literal["stored", "online"] = setting(
-        "stored", "keep the soft labels of every view (fp16), or ask the teacher again each time"
+    labels: Literal["stored", "compact", "online"] = setting(
+        "stored",
+        "keep the soft labels of every view in fp16, keep them quantized (a tenth of the space with 1000 classes), "
+        "or ask the teacher again each time",
     )
     batch_size: Count = setting(256, "images per forward pass when labelling and scoring")
 

@@ -23,3 +23,8 @@ class UnitRecord:
     def classes(self) -> list[int]:
         """The classes it covers (none for units of other kinds)."""
         return list(self.covers.get("classes", ()))
+
+    @property
+    def label_form(self) -> str:
+        """The form of its soft labels, as ``evaluation.labels`` calls it; records of the first form do not say so."""
+        return str(self.covers.get("form", "stored"))

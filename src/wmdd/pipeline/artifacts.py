@@ -15,12 +15,12 @@ from wmdd.core.types import (
     DistilledDataset,
     Moments,
     Preprocessing,
-    SoftLabels,
 )
 from wmdd.models import Teacher, build_network, load_weights
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.images import read_png
 from wmdd.storage.json import read_json
+from wmdd.storage.labels import StoredLabels
 from wmdd.storage.tensors import read_tensors, write_tensors
 
 # --- teacher ----------------------------------------------------------------------------------------------------------
@@ -198,28 +198,24 @@ def image_names(unit: str, k: int, ipc: int) -> list[str]:
 
 # --- soft labels ------------------------------------------------------------------------------------------------------
 
-_LABEL_FIELDS = ("logits", "box", "flip", "partner", "mix_box")
 
-
-def write_soft_labels(path: Path, labels: SoftLabels) -> None:
-    """Keep the soft labels of some epochs in one file."""
-    tensors = {name: getattr(labels, name) for name in _LABEL_FIELDS}
-    write_tensors(path, {name: tensor for name, tensor in tensors.items() if tensor is not None})
-
-
-def load_soft_labels(run: RunDirectory, protocol: str, images: str, epochs: int) -> SoftLabels:
+def load_soft_labels(run: RunDirectory, protocol: str, images: str, epochs: int, form: str = "stored") -> StoredLabels:
     """The soft labels of all ``epochs`` of a protocol, for the set ``images`` (``wmdd`` or ``random-real-SEED``).
+
+    ``form`` is that of the setting ``evaluation.labels``; a run may hold several.
 
     Raises:
         RunError: those of some epochs are not made yet, or a file is damaged.
     """
-    found = [r for r in run.outputs("relabel") if r.covers["protocol"] == protocol and r.covers["images"] == images]
-    found.sort(key=lambda record: record.covers["epochs"][0])
+    wanted = {"protocol": protocol, "images": images}
+    records = run.records("relabel").values()
+    found = [r for r in records if wanted.items() <= r.covers.items() and r.label_form == form]
     there = sum(record.covers["epochs"][1] - record.covers["epochs"][0] for record in found)
     if there != epochs:
         raise RunError(
             f"{run.path} has the soft labels of {there} of {epochs} epochs of {images} for {protocol}: "
             f"run `wmdd relabel {run.path}`, or the other shards, first."
         )
-    parts = [read_tensors(run.file(record, ".safetensors"))[0] for record in found]
-    return SoftLabels(**{name: torch.cat([part[name] for part in parts]) for name in _LABEL_FIELDS if name in parts[0]})
+    for record in found:
+        run.verify("relabel", record)
+    return StoredLabels({record.covers["epochs"][0]: run.file(record, ".safetensors") for record in found})

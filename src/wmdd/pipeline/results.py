@@ -13,7 +13,7 @@ from wmdd.storage.json import read_json, write_json
 
 def write_results(run: RunDirectory) -> None:
     """Gather the scores of all finished units into ``results.json``."""
-    records = {stage: run.records(stage) for stage in STAGES}
+    config, records = run.config(), {stage: run.records(stage) for stage in STAGES}
     if not records["teacher"]:  # another shard is still at it
         return
     (teacher,) = records["teacher"].values()
@@ -27,7 +27,7 @@ def write_results(run: RunDirectory) -> None:
         {
             "teacher": {name: facts[name] for name in ("arch", "stem_is", "top1", "top5")},
             "chance": facts["chance"],
-            "scores": [_score(run, record.files, run.config().ipc) for record in evaluated],
+            "scores": [_score(run, record.files, config.ipc) for record in evaluated],
             "stages": {
                 stage: {
                     "seconds": round(sum(record.seconds for record in done.values()), 3),
@@ -46,7 +46,7 @@ def write_results(run: RunDirectory) -> None:
                 "labels": sum(
                     run.size("relabel", name)
                     for record in records["relabel"].values()
-                    if record.covers.get("images") == "wmdd"
+                    if record.covers.get("images") == "wmdd" and record.label_form == config.evaluation.labels
                     for name in record.files
                 ),
             },

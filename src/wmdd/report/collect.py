@@ -230,7 +230,8 @@ def _progress(stage: str, units: Sequence[UnitRecord], config: RunConfig, num_cl
     if stage == "teacher":
         return Progress(stage, len(units), 1, "network")
     if stage == "relabel":
-        done = sum(unit.covers["epochs"][1] - unit.covers["epochs"][0] for unit in units)
+        made = [unit.covers["epochs"] for unit in units if unit.label_form == config.evaluation.labels]
+        done = sum(last - first for first, last in made)
         return Progress(stage, done, _label_epochs(config), "epochs of labels")
     if stage == "evaluation":
         evaluation = config.evaluation

@@ -207,8 +207,9 @@ class Page:
 
     @property
     def bytes_labels(self) -> int:
-        """Their soft labels on disk, of all protocols."""
-        return self.run.bytes_of([u for u in self.run.units["relabel"] if u.covers["images"] == WMDD], "")
+        """Their soft labels on disk, of all protocols, in the form that students learn from."""
+        units, form = self.run.units["relabel"], self.run.config.evaluation.labels
+        return self.run.bytes_of([u for u in units if u.covers["images"] == WMDD and u.label_form == form], "")
 
     # --- scores -------------------------------------------------------------------------------------------------------
 

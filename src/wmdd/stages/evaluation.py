@@ -1,6 +1,7 @@
 """Training a student on a small set of images, under a named protocol."""
 
 import math
+import typing
 from collections.abc import Callable
 
 import torch
@@ -31,11 +32,18 @@ def online_labels(teacher: Teacher, machine: Machine) -> LabelSource:
     return label
 
 
-def stored_labels(logits: Tensor) -> LabelSource:
-    """Soft labels looked up in ``logits [E, M, K]``."""
+class EpochLogits(typing.Protocol):
+    """Logits by epoch: a tensor ``[E, M, K]``, or what reads them from disk when they are asked for."""
+
+    def __getitem__(self, epoch: int) -> Tensor:
+        """The logits ``[M, K]`` of one epoch."""
+
+
+def stored_labels(logits: EpochLogits) -> LabelSource:
+    """Soft labels looked up."""
 
     def label(epoch: int, rows: Tensor, x: Tensor) -> Tensor:
-        return logits[epoch, rows].to(x.device)
+        return logits[epoch][rows].to(x.device)
 
     return label
 

@@ -1,7 +1,7 @@
 """Tensors in safetensors files, with a few words of metadata."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -45,5 +45,24 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RunError(f"{path} is missing or damaged ({error}).") from error
+
+
+def read_entry(path: Path, index: int, whole: Collection[str] = ()) -> dict[str, Tensor]:
+    """Entry ``index`` of every tensor ``[E, ...]`` in a file, as ``[1, ...]``; those called one of ``whole`` entirely.
+
+    The file is mapped while the call lasts, and only what is asked for is copied (to the CPU's memory).
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {}
+            for name in file.keys():  # noqa: SIM118 (no mapping)
+                part = file.get_tensor(name) if name in whole else file.get_slice(name)[index : index + 1]
+                found[name] = part.clone()  # not a view: its mapped pages would count as memory of the process
+            return found
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(f"{path} is missing or damaged ({error}).") from error

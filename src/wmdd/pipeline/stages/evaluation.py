@@ -9,7 +9,6 @@ import torch
 
 from wmdd.augment import Mixes, Views
 from wmdd.config import Protocol
-from wmdd.core.types import SoftLabels
 from wmdd.models import build_network
 from wmdd.pipeline.artifacts import load_soft_labels
 from wmdd.pipeline.stage import Stage
@@ -22,6 +21,7 @@ from wmdd.stages.evaluation import LabelSource, online_labels, stored_labels, tr
 from wmdd.stages.relabel import EpochViews, plan_epoch
 from wmdd.stages.scoring import score
 from wmdd.storage.json import write_json
+from wmdd.storage.labels import StoredLabels
 
 
 class EvaluationStage(Stage):
@@ -91,9 +91,10 @@ def _labels_and_views(
     work: Workspace, protocol: Protocol, set_name: str, count: int
 ) -> tuple[LabelSource, Callable[[int], EpochViews]]:
     """Where the student's labels and views come from: the stored ones, or made as they are needed."""
-    if protocol.labels == "soft" and work.config.evaluation.labels == "stored":
-        stored = load_soft_labels(work.run, protocol.name, set_name, protocol.epochs)
-        return stored_labels(stored.logits), partial(_stored_epoch, stored)
+    form = work.config.evaluation.labels
+    if protocol.labels == "soft" and form != "online":
+        stored = load_soft_labels(work.run, protocol.name, set_name, protocol.epochs, form)
+        return stored_labels(stored), partial(_stored_epoch, stored)
 
     def plan(epoch: int) -> EpochViews:
         return plan_epoch(protocol, epoch, count, work.image_size, work.config.seed, flip=work.flip)
@@ -101,8 +102,9 @@ def _labels_and_views(
     return online_labels(work.teacher, work.machine), plan
 
 
-def _stored_epoch(labels: SoftLabels, epoch: int) -> EpochViews:
-    views = Views(labels.box[epoch].int(), labels.flip[epoch], torch.zeros(labels.box.shape[1], 2, dtype=torch.int32))
+def _stored_epoch(stored: StoredLabels, epoch: int) -> EpochViews:
+    labels = stored.read(epoch)
+    views = Views(labels.box[0].int(), labels.flip[0], torch.zeros(labels.box.shape[1], 2, dtype=torch.int32))
     if labels.partner is None or labels.mix_box is None:
         return EpochViews(views, None)
-    return EpochViews(views, Mixes(labels.partner[epoch].long(), labels.mix_box[epoch].int()))
+    return EpochViews(views, Mixes(labels.partner[0].long(), labels.mix_box[0].int()))

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from wmdd.core.types import SoftLabels
-from wmdd.pipeline.artifacts import write_soft_labels
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.stages.image_sets import load_set, set_names
 from wmdd.pipeline.stages.protocols import protocols
 from wmdd.pipeline.units import Unit
 from wmdd.pipeline.workspace import UnitContext, Workspace
 from wmdd.stages.relabel import label_epoch, plan_epoch
+from wmdd.storage.labels import write_soft_labels
 
 _BYTES_PER_UNIT = 64_000_000
 _EPOCHS_PER_UNIT = 50
@@ -27,18 +27,22 @@ class RelabelStage(Stage):
     needs = ("teacher", "synthesis")
 
     def units(self, work: Workspace) -> Sequence[Unit]:
-        if work.config.evaluation.labels == "online":
+        form = work.config.evaluation.labels
+        if form == "online":
             return []
+        # The first form stays nameless, so that runs made before there were others keep their units.
+        prefix, named = ("", {}) if form == "stored" else (f"{form}-", {"form": form})
         classes = len(work.class_names)
         block = max(1, min(_EPOCHS_PER_UNIT, _BYTES_PER_UNIT // (2 * classes * classes * work.config.ipc)))
         return [
             Unit(
-                f"{protocol.name}/{name}/epochs-{first:04d}",
+                f"{protocol.name}/{name}/{prefix}epochs-{first:04d}",
                 {
                     "protocol": protocol.name,
                     "images": name,
                     "epochs": [first, min(first + block, protocol.epochs)],
                     "recipe": asdict(protocol),
+                    **named,
                 },
             )
             for protocol in protocols(work.config.evaluation)
@@ -68,5 +72,6 @@ class RelabelStage(Stage):
                 partner=torch.stack([mix.partner.int() for mix in mixes]) if mixes else None,
                 mix_box=torch.stack([mix.box.short() for mix in mixes]) if mixes else None,
             ),
+            compact=work.config.evaluation.labels == "compact",
         )
         return [path]
