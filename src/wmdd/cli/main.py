@@ -28,6 +28,7 @@ _EPILOG = """\
 examples:
   wmdd run                                     the embedded handwritten digits, 10 images per class
   wmdd run runs/birds --data ~/birds --ipc 10  your own images: train/CLASS/* and val/CLASS/*, or CLASS/*
+  wmdd plan --data ~/birds --ipc 10            what that would take: memory, disk, operations, time
   wmdd info runs/birds                         what is there, what is missing
   wmdd evaluate runs/birds --students resnet18,vit_tiny_patch16_224
 

@@ -53,7 +53,7 @@ def print_plan(plan: "Plan") -> None:
     ]
     print_table(f"What a run takes on {plan.machine}", columns, rows)
     group = plan.config.synthesis.group_size
-    print(f"synthesis.group_size {group}; memory is that of the {plan.memory_of}, operations those of products")
+    print(f"synthesis.group_size {group}; memory is that of the {plan.memory_of}, operations are those of the networks")
 
 
 def _size(mb: float) -> str:

@@ -1,7 +1,6 @@
 """The parts of each stage: its very functions, on a rehearsal's shapes, and how often a run does them."""
 
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from wmdd.config import Protocol
 from wmdd.data import held_bytes
 from wmdd.data.parallel import decode_images
 from wmdd.pipeline.plan.disk import label_bytes, statistics_bytes
-from wmdd.pipeline.plan.probe import Part, Probe, probe, repeated
+from wmdd.pipeline.plan.probe import Part, probe, probe_once, repeated
 from wmdd.pipeline.plan.rehearsal import Rehearsal
 from wmdd.pipeline.stages.protocols import protocols
 from wmdd.pipeline.stages.relabel import RelabelStage
@@ -77,12 +76,10 @@ def _reading(rehearsal: Rehearsal, epochs: int) -> Part:
     """Decoding: each image once where they are held in memory, else in every pass."""
     split, config, size = rehearsal.source.train, rehearsal.config.data, rehearsal.work.image_size
     sample = range(0, len(split), -(-len(split) // _DECODED))
-    begin = time.perf_counter()
-    decode_images(split, sample, size, config.workers)
-    seconds = (time.perf_counter() - begin) / len(sample)
+    found = probe_once(partial(decode_images, split, sample, size, config.workers), rehearsal.machine.device)
     passes = 1 if held_bytes(len(split), size, config) else epochs
     images = passes * len(split) + len(rehearsal.source.validation)
-    return Part(Probe(0.0, seconds, seconds, 0.0, 0.0), images)
+    return Part(found, images / len(sample))
 
 
 def _scoring(rehearsal: Rehearsal, arch: str, networks: int) -> Part:
@@ -124,7 +121,7 @@ def barycenter_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
             statistics, few, config.ipc, config.barycenters, config.seed, device=rehearsal.machine.device, log=silent
         )
 
-    found = probe(repeated(solve, 1), rehearsal.machine.device)
+    found = probe_once(solve, rehearsal.machine.device)
     images = sum(rehearsal.counts[k] for k in classes)
     read = statistics_bytes(rehearsal, len(classes), images)
     return Parts([Part(found, rehearsal.classes / len(few))], rehearsal.held, 2 * read)
@@ -159,11 +156,9 @@ def _writing(rehearsal: Rehearsal) -> Part:
     """Writing the images, outside any run; a step is an image."""
     with tempfile.TemporaryDirectory() as folder:
         task = partial(write_png, Path(folder) / "image.png", _distilled(rehearsal, 1)[0])
-        begin = time.perf_counter()
-        task()
-        task()
-        seconds = (time.perf_counter() - begin) / 2
-    return Part(Probe(0.0, seconds, seconds, 0.0, 0.0), rehearsal.images)
+        for _ in range(2):  # the first also imports what writes images
+            found = probe_once(task, rehearsal.machine.device)
+    return Part(found, rehearsal.images)
 
 
 def relabel_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:

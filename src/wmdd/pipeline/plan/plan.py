@@ -100,6 +100,6 @@ def _stage(name: str, units: Sequence[Unit], rehearsal: Rehearsal, disk: int) ->
         units=len(units),
         seconds=round(sum(part.seconds for part in found.parts), 3),
         peak_mb=round(max(part.probe.peak_mb for part in found.parts) + held / 1e6, 1),
-        disk_mb=round(disk / 1e6, 3),
+        disk_mb=disk / 1e6,
         flops=sum(part.flops for part in found.parts),
     )

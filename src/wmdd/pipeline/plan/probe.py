@@ -73,6 +73,13 @@ def probe(task: Task, device: torch.device) -> Probe:
     )
 
 
+def probe_once(task: Callable[[], object], device: torch.device) -> Probe:
+    """Measure ``task`` as a single step, done once; operations are not counted."""
+    with measured(device) as usage:
+        task()
+    return Probe(0.0, usage.seconds, usage.seconds, 0.0, usage.peak_mb)
+
+
 def _watch(task: Task, stopwatch: _Stopwatch) -> _Stopwatch:
     with suppress(_EnoughError):
         task(stopwatch)
