@@ -1,15 +1,15 @@
 """The parts of each stage: its very functions, on a rehearsal's shapes, and how often a run does them."""
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from wmdd.config import Protocol
-from wmdd.data import held_bytes
+from wmdd.data import GeneratedImages, Images, held_bytes
 from wmdd.data.parallel import decode_images
 from wmdd.pipeline.plan.disk import label_bytes, statistics_bytes
 from wmdd.pipeline.plan.probe import Part, probe, probe_once, repeated
@@ -26,6 +26,7 @@ from wmdd.stages.synthesis import synthesize
 from wmdd.stages.teacher import train_teacher
 from wmdd.stages.training import Log, silent, total_steps
 from wmdd.storage.images import write_png
+from wmdd.storage.savepoint import Savepoint
 
 _DECODED = 64  # real images that are read to see how long that takes
 _SOLVED = 2  # classes whose barycenters are found
@@ -48,28 +49,43 @@ def teacher_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     """Reading the images, training, and scoring once."""
     config = rehearsal.config.teacher
     trains = config.checkpoint is None
-    parts = [_training(rehearsal)] if trains else []
+    parts = _training(rehearsal) if trains else []
     reading = _reading(rehearsal, config.epochs if trains else 0)
     return Parts([*parts, _scoring(rehearsal, config.arch, 1), reading], on_device=rehearsal.held)
 
 
-def _training(rehearsal: Rehearsal) -> Part:
-    config = rehearsal.config.teacher
+def _saving(rehearsal: Rehearsal, task: Callable[[Log, Savepoint], object]) -> Part:
+    """The memory that a savepoint takes: it is a copy of all that is trained. Its time is next to nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        savepoint = Savepoint(Path(folder) / "savepoint.safetensors", seconds=0.0)
+        return Part(probe_once(partial(task, silent, savepoint), rehearsal.machine.device), 0)
 
-    def train(log: Log) -> None:
+
+def _training(rehearsal: Rehearsal) -> list[Part]:
+    config = rehearsal.config.teacher
+    batch = GeneratedImages(
+        rehearsal.source.train.labels[: config.batch_size], rehearsal.work.image_size, rehearsal.machine.device
+    )
+
+    def train(log: Log, savepoint: Savepoint | None, images: Images, epochs: int) -> None:
         train_teacher(
             rehearsal.network(config.arch),
-            rehearsal.train,
+            images,
             rehearsal.preprocessing,
-            config,
+            replace(config, epochs=epochs),
             rehearsal.machine,
             rehearsal.config.seed,
             flip=rehearsal.work.flip,
             log=log,
+            savepoint=savepoint,
         )
 
     steps = total_steps(config.epochs, len(rehearsal.train), config.batch_size)
-    return Part(probe(train, rehearsal.machine.device), steps)
+    whole = partial(train, savepoint=None, images=rehearsal.train, epochs=config.epochs)
+    return [
+        Part(probe(whole, rehearsal.machine.device), steps),
+        _saving(rehearsal, partial(train, images=batch, epochs=1)),
+    ]
 
 
 def _reading(rehearsal: Rehearsal, epochs: int) -> Part:
@@ -86,7 +102,7 @@ def _scoring(rehearsal: Rehearsal, arch: str, networks: int) -> Part:
     """Scoring ``networks`` networks; a step is a batch."""
     images, batch = len(rehearsal.validation), rehearsal.config.evaluation.batch_size
     network = rehearsal.machine.place(rehearsal.network(arch))
-    sample = type(rehearsal.validation)(
+    sample = GeneratedImages(
         rehearsal.source.validation.labels[:batch], rehearsal.work.image_size, rehearsal.machine.device
     )
     task = partial(score, network, sample, rehearsal.classes, rehearsal.preprocessing, rehearsal.machine, batch)
@@ -132,21 +148,27 @@ def synthesis_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     config, classes = rehearsal.config, units[0].covers["classes"]
     problem = rehearsal.problem(classes, config.ipc)
 
-    def optimise(log: Log) -> None:
+    def optimise(log: Log, savepoint: Savepoint | None, steps: int) -> None:
         synthesize(
             rehearsal.teacher,
             problem,
-            config.synthesis,
+            replace(config.synthesis, steps=steps),
             rehearsal.machine,
             config.seed,
             flip=rehearsal.work.flip,
             log=log,
+            savepoint=savepoint,
         )
 
     steps = config.synthesis.steps * rehearsal.classes / len(classes)
+    whole = partial(optimise, savepoint=None, steps=config.synthesis.steps)
     images = sum(rehearsal.counts[k] for k in classes)
     return Parts(
-        [Part(probe(optimise, rehearsal.machine.device), steps, len(units)), _writing(rehearsal)],
+        [
+            Part(probe(whole, rehearsal.machine.device), steps, len(units)),
+            _saving(rehearsal, partial(optimise, steps=min(1, config.synthesis.steps))),
+            _writing(rehearsal),
+        ],
         rehearsal.held,
         2 * statistics_bytes(rehearsal, len(classes), images),
     )
@@ -193,36 +215,44 @@ def evaluation_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     for protocol in protocols(rehearsal.config.evaluation):
         for student in rehearsal.config.evaluation.students:
             same = [u for u in units if u.covers["protocol"] == protocol.name and u.covers["student"] == student]
-            parts += [_student(rehearsal, protocol, student, len(same)), _scoring(rehearsal, student, len(same))]
+            parts += [*_student(rehearsal, protocol, student, len(same)), _scoring(rehearsal, student, len(same))]
     return Parts(parts, rehearsal.held + rehearsal.images * rehearsal.image_bytes, 2 * _labels_of_a_set(rehearsal))
 
 
-def _student(rehearsal: Rehearsal, protocol: Protocol, student: str, count: int) -> Part:
+def _student(rehearsal: Rehearsal, protocol: Protocol, student: str, count: int) -> list[Part]:
     config = rehearsal.config
-    rows = min(rehearsal.images, _STUDENT_BATCHES * protocol.batch_size)
-    images = _distilled(rehearsal, rows)
-    labels = torch.arange(rows) % rehearsal.classes
-    plan = partial(
-        plan_epoch, protocol, count=rows, size=rehearsal.work.image_size, seed=config.seed, flip=rehearsal.work.flip
-    )
+    few = min(rehearsal.images, protocol.batch_size)
+    many = min(rehearsal.images, _STUDENT_BATCHES * protocol.batch_size)
 
-    def train(log: Log) -> None:
+    def train(log: Log, savepoint: Savepoint | None, rows: int, epochs: int) -> None:
         train_student(
             rehearsal.network(student),
-            images,
-            labels,
+            _distilled(rehearsal, rows),
+            torch.arange(rows) % rehearsal.classes,
             torch.full((rows,), 1 / config.ipc),
             _label_source(rehearsal, protocol, rows),
-            protocol,
-            plan,
+            replace(protocol, epochs=epochs),
+            partial(
+                plan_epoch,
+                protocol,
+                count=rows,
+                size=rehearsal.work.image_size,
+                seed=config.seed,
+                flip=rehearsal.work.flip,
+            ),
             rehearsal.preprocessing,
             rehearsal.machine,
             config.seed,
             log=log,
+            savepoint=savepoint,
         )
 
     steps = total_steps(protocol.epochs, rehearsal.images, protocol.batch_size)
-    return Part(probe(train, rehearsal.machine.device), count * steps, count)
+    whole = partial(train, savepoint=None, rows=many, epochs=protocol.epochs)
+    return [
+        Part(probe(whole, rehearsal.machine.device), count * steps, count),
+        _saving(rehearsal, partial(train, rows=few, epochs=1)),
+    ]
 
 
 def _label_source(rehearsal: Rehearsal, protocol: Protocol, rows: int) -> LabelSource:
