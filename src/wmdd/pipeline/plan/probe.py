@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from wmdd.runtime.usage import measured
 from wmdd.stages.training import Log
@@ -63,6 +62,9 @@ class Probe:
 
 def probe(task: Task, device: torch.device) -> Probe:
     """Measure a few steps of ``task``, which is begun three times."""
+    # Imported here: it takes a second, which a run that only looks at its memory need not pay.
+    from torch.utils.flop_counter import FlopCounterMode
+
     with measured(device) as usage:
         cold = _watch(task, _Stopwatch(1))
         warm = _watch(task, _Stopwatch(1 + STEADY_STEPS, _SECONDS))
