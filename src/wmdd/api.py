@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wmdd.config import RunConfig
 from wmdd.config.load import merge, nested, parse, read_preset, to_values
 from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
+from wmdd.data import open_source
 from wmdd.pipeline.artifacts import load_distilled
+from wmdd.pipeline.plan.plan import Plan, make_plan
+from wmdd.pipeline.resolve import resolve
 from wmdd.pipeline.results import Row, summarize
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.pipeline.runner import open_run, run_stages
+from wmdd.pipeline.runner import open_run, ready, run_stages
 from wmdd.pipeline.units import Shard
 from wmdd.pipeline.workspace import Workspace
 from wmdd.report import write_report
@@ -76,6 +80,16 @@ def evaluate(
         work = begin(Path(run), nested(changes), reporter)
         run_stages(work, ("relabel", "evaluation"))
     return summarize(read_json(work.run.path / "results.json"))
+
+
+def plan(config: RunConfig, reporter: Reporter) -> Plan:
+    """What a new run with ``config`` would take, stage by stage, from a few steps measured here; nothing is written.
+
+    Raises:
+        WmddError: the data or a setting cannot be used; a run with them would say the same.
+    """
+    source = open_source(config.data)
+    return make_plan(ready(config, resolve(config, source), source), source, reporter)
 
 
 def begin(path: Path, changes: Mapping[str, Any], reporter: Reporter, redo: str | None = None) -> Workspace:

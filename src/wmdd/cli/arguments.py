@@ -48,14 +48,19 @@ def add_settings(parser: Parser, *, sections: Iterable[str]) -> None:
         _add(essentials, f"--{setting.flag}", setting)
     essentials.add_argument("--preset", metavar="NAME", help=f"a shipped set of settings: {', '.join(presets())}")
     essentials.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings; flags win over it")
-    essentials.add_argument("--shard", metavar="I/N", default="0/1", help="do only the I-th of N shares of the units")
-    essentials.add_argument("--redo", metavar="STAGE", help="discard a finished stage and all after it, then go on")
     essentials.add_argument("-q", "--quiet", action="store_true", help="no progress, only results and errors")
     for section in dict.fromkeys(_section(setting) for setting in chosen if not setting.flag):
         group = parser.add_argument_group(f"{section} settings")
         for setting in chosen:
             if _section(setting) == section and not setting.flag:
                 _add(group, f"--{setting.name}", setting)
+
+
+def add_work(parser: Parser) -> None:
+    """Which part of the work to do, and which to do again."""
+    work = parser.add_argument_group("work")
+    work.add_argument("--shard", metavar="I/N", default="0/1", help="do only the I-th of N shares of the units")
+    work.add_argument("--redo", metavar="STAGE", help="discard a finished stage and all after it, then go on")
 
 
 _FIRST = ("data", "ipc", "image-size", "arch", "teacher-epochs", "solver", "steps", "students", "seeds", "protocols")

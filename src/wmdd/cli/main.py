@@ -12,6 +12,7 @@ from wmdd.core.errors import WmddError
 
 _VERBS = {
     "run": "do everything: teacher, statistics, barycenters, images, labels, students, report",
+    "plan": "say what a run would take: memory, disk, operations and time of each stage",
     "info": "say what a run holds and what is missing",
     "teacher": "train or load the teacher",
     "statistics": "observe the real data once: features and per-class norm-layer statistics",
@@ -27,6 +28,7 @@ _EPILOG = """\
 examples:
   wmdd run                                     the embedded handwritten digits, 10 images per class
   wmdd run runs/birds --data ~/birds --ipc 10  your own images: train/CLASS/* and val/CLASS/*, or CLASS/*
+  wmdd plan --data ~/birds --ipc 10            what that would take: memory, disk, operations, time
   wmdd info runs/birds                         what is there, what is missing
   wmdd evaluate runs/birds --students resnet18,vit_tiny_patch16_224
 
@@ -58,7 +60,7 @@ def _build_parsers(verb: str | None) -> tuple[Parser, Parser]:
 
 
 def _module(verb: str) -> str:
-    return f"wmdd.cli.{verb if verb in ('run', 'info', 'report', 'experiment') else 'stage'}"
+    return f"wmdd.cli.{verb if verb in ('run', 'plan', 'info', 'report', 'experiment') else 'stage'}"
 
 
 def main(words: Sequence[str] | None = None) -> int:

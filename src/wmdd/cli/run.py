@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from wmdd.cli.arguments import Parser, add_run, add_settings, given_settings
+from wmdd.cli.arguments import Parser, add_run, add_settings, add_work, given_settings
 
 _EPILOG = """\
 examples:
@@ -19,6 +19,7 @@ def add_arguments(parser: Parser, verb: str) -> None:
     parser.usage = "wmdd run [RUN] [--data FOLDER] [--ipc N] [settings]"
     parser.epilog = _EPILOG
     add_run(parser, optional=True)
+    add_work(parser)
     add_settings(parser, sections=("", "data", "teacher", "barycenters", "synthesis", "evaluation", "runtime"))
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from wmdd.cli.arguments import Parser, add_run, add_settings, given_settings
+from wmdd.cli.arguments import Parser, add_run, add_settings, add_work, given_settings
 from wmdd.core.errors import SettingsError
 
 _STAGES = {"synthesize": "synthesis", "evaluate": "evaluation"}
@@ -21,6 +21,7 @@ def add_arguments(parser: Parser, verb: str) -> None:
     """The settings that the stage depends on."""
     parser.usage = f"wmdd {verb} RUN [settings]"
     add_run(parser)
+    add_work(parser)
     add_settings(parser, sections=_SECTIONS[verb])
 
 

@@ -32,4 +32,6 @@ class SynthesisConfig:
     crop_per_image: bool = setting(True, "an own crop for each image, instead of one for a class")
     jitter: Annotated[float, Interval(ge=0, le=1)] = setting(0.0, "largest random roll, as a share of the side")
     batch_size: Count = setting(100, "most images in one forward pass; larger groups are accumulated exactly")
-    group_size: Auto | Count = setting("auto", "classes in one unit of work; auto: as many as fill a batch")
+    group_size: Auto | Count = setting(
+        "auto", "classes in one unit of work; auto: as many as fill a batch and fit into memory"
+    )

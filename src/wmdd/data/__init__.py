@@ -1,17 +1,20 @@
 """Real images: where they come from, how they are decoded, split and served in batches."""
 
 from wmdd.data.decode import read_image, to_square
-from wmdd.data.images import Images, MemoryImages, StreamedImages, load_images
+from wmdd.data.generated import GeneratedImages
+from wmdd.data.images import Images, MemoryImages, StreamedImages, held_bytes, load_images
 from wmdd.data.open import flips, natural_size, open_source
 from wmdd.data.source import ImageSource, Split
 
 __all__ = [
+    "GeneratedImages",
     "ImageSource",
     "Images",
     "MemoryImages",
     "Split",
     "StreamedImages",
     "flips",
+    "held_bytes",
     "load_images",
     "natural_size",
     "open_source",

@@ -98,6 +98,12 @@ class _Chunks(Dataset[Tensor | str]):
             return str(error)
 
 
+def held_bytes(count: int, size: int, config: DataConfig) -> int:
+    """The bytes of ``count`` images of side ``size`` where they are held in memory; 0 where they are streamed."""
+    wanted = count * 3 * size * size
+    return wanted if wanted <= config.memory_gb * 1e9 else 0
+
+
 def load_images(
     split: Split, size: int, config: DataConfig, device: torch.device, on_progress: Progress | None = None
 ) -> Images:
@@ -105,7 +111,7 @@ def load_images(
 
     ``on_progress(done, N)`` reports the decoding. Raises ``DataError`` if an image cannot be read.
     """
-    if len(split) * 3 * size * size > config.memory_gb * 1e9:
+    if not held_bytes(len(split), size, config):
         return StreamedImages(split, size, config.workers, device)
     pixels = decode_images(split, range(len(split)), size, config.workers, on_progress)
     return MemoryImages(pixels.to(device), split.labels)

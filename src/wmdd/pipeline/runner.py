@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from wmdd.config import RunConfig
 from wmdd.config.load import dotted
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.hashing import digest, digest_file
 from wmdd.core.records import STAGES, UnitRecord
 from wmdd.data import ImageSource, open_source
+from wmdd.pipeline.group_size import fit_group
+from wmdd.pipeline.lowered import as_begun
 from wmdd.pipeline.resolve import resolve, try_out
 from wmdd.pipeline.results import write_results
 from wmdd.pipeline.run_directory import RunDirectory
@@ -34,11 +38,12 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
     if redo is not None and redo not in STAGES:
         raise SettingsError(f"--redo is {redo!r}, but should be a stage: {', '.join(STAGES)}.")
     source = open_source(config.data)
-    config = resolve(config, source)
+    asked = as_begun(run, config) if began and not _remakes("synthesis", redo) else config
+    config = resolve(asked, source)
     if not began:
         _refuse_own_data(run, config, source)
     if not began or redo is not None or run.config() != config:
-        try_out(config, source)
+        config = ready(asked, config, source)
     if began:
         _refuse_changes(run, run.config(), config, before=redo)
         _refuse_other_data(run, source)
@@ -51,6 +56,20 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
     work = Workspace(run, config, reporter)
     work.__dict__["source"] = source  # already open: fill the cached property
     return work
+
+
+def ready(asked: RunConfig, resolved: RunConfig, source: ImageSource) -> RunConfig:
+    """Try resolved settings out, and make a group size that was ``asked`` to be automatic fit into memory.
+
+    Raises:
+        WmddError: as of :func:`~wmdd.pipeline.resolve.try_out`.
+    """
+    try_out(resolved, source)
+    return fit_group(resolved, source) if asked.synthesis.group_size == "auto" else resolved
+
+
+def _remakes(stage: str, redo: str | None) -> bool:
+    return redo is not None and STAGES.index(redo) <= STAGES.index(stage)
 
 
 def _refuse_own_data(run: RunDirectory, config: RunConfig, source: ImageSource) -> None:
@@ -113,7 +132,7 @@ def run_stages(work: Workspace, names: Sequence[str] = STAGES, shard: Shard | No
         if stage.name in names:
             for needed in stage.needs:
                 _require_finished(_stage(needed), stage, work)
-            if _run_stage(stage, work, shard):
+            if _run_within_memory(stage, work, shard):
                 _gather(work, stage.name == "teacher")
     _gather(work, not {"teacher", "evaluation"}.isdisjoint(names))
 
@@ -146,6 +165,18 @@ def _require_finished(stage: Stage, wanted_by: Stage, work: Workspace) -> None:
 _VERBS = {"synthesis": "synthesize", "evaluation": "evaluate"} | {
     name: name for name in STAGES if name not in ("synthesis", "evaluation")
 }
+
+
+def _run_within_memory(stage: Stage, work: Workspace, shard: Shard) -> int:
+    """:func:`_run_stage`, begun again with settings that need less whenever a GPU's memory runs out."""
+    while True:
+        try:
+            return _run_stage(stage, work, shard)
+        except torch.OutOfMemoryError:
+            if not stage.relieve(work):
+                raise
+        # Outside the handler: until it ends, the error keeps all tensors of the failed step alive.
+        torch.cuda.empty_cache()
 
 
 def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> int:

@@ -26,3 +26,7 @@ class Stage(ABC):
     @abstractmethod
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         """Do one unit; returns the files that it wrote."""
+
+    def relieve(self, work: Workspace) -> bool:
+        """Make the stage need less of a GPU's memory, which has run out; False where there is no way."""
+        return False

@@ -1,6 +1,5 @@
 """Training a student on a small set of images, under a named protocol."""
 
-import math
 import typing
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ from wmdd.models import Teacher
 from wmdd.runtime.device import Machine
 from wmdd.runtime.random import seeded, stream
 from wmdd.stages.relabel import EpochViews, show
-from wmdd.stages.training import Log, Trainer, epoch_batches, silent
+from wmdd.stages.training import Log, Trainer, epoch_batches, silent, total_steps
 from wmdd.storage.savepoint import Savepoint
 
 LabelSource = Callable[[int, Tensor, Tensor], Tensor]
@@ -73,7 +72,7 @@ def train_student(
         network,
         torch.optim.AdamW(network.parameters(), lr=protocol.lr, weight_decay=protocol.weight_decay),
         lr=protocol.lr,
-        total_steps=protocol.epochs * math.ceil(len(images) / protocol.batch_size),
+        total_steps=total_steps(protocol.epochs, len(images), protocol.batch_size),
     )
     if state := savepoint.load():
         trainer.load(state)

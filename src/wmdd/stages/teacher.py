@@ -1,7 +1,5 @@
 """Training the teacher on the real images."""
 
-import math
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -12,7 +10,7 @@ from wmdd.core.types import Preprocessing
 from wmdd.data import Images
 from wmdd.runtime.device import Machine
 from wmdd.runtime.random import seeded, stream
-from wmdd.stages.training import Log, Trainer, epoch_batches, silent
+from wmdd.stages.training import Log, Trainer, epoch_batches, silent, total_steps
 from wmdd.storage.savepoint import Savepoint
 
 
@@ -34,7 +32,6 @@ def train_teacher(
     ``log`` receives each step's loss and batch accuracy.
     """
     savepoint = savepoint or Savepoint()
-    steps_per_epoch = math.ceil(len(images) / config.batch_size)
     network = machine.place(network)
     trainer = Trainer(
         network,
@@ -46,7 +43,7 @@ def train_teacher(
             weight_decay=config.weight_decay,
         ),
         lr=config.lr,
-        total_steps=config.epochs * steps_per_epoch,
+        total_steps=total_steps(config.epochs, len(images), config.batch_size),
         warmup=config.warmup,
     )
     if state := savepoint.load():

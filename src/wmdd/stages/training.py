@@ -28,6 +28,11 @@ def cosine(progress: float, warmup: float = 0.0) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
+def total_steps(epochs: int, count: int, batch_size: int) -> int:
+    """The steps of ``epochs`` over ``count`` rows in the batches of :func:`epoch_batches`."""
+    return epochs * math.ceil(count / batch_size)
+
+
 def epoch_batches(count: int, batch_size: int, generator: Generator) -> tuple[Tensor, ...]:
     """A random order of ``count`` rows in batches whose sizes differ by at most one and never exceed ``batch_size``.
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from wmdd.core.types import Barycenters, ClassStatistics
 from wmdd.pipeline.artifacts import image_names, load_barycenters, load_statistics
+from wmdd.pipeline.lowered import halve_group, refuse_another_group
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.units import Unit, class_groups
 from wmdd.pipeline.workspace import UnitContext, Workspace
@@ -50,12 +51,21 @@ class SynthesisStage(Stage):
             log=context,
             savepoint=context.savepoint,
         )
+        refuse_another_group(work.run, work.config)
         images = preprocessing.denormalize(pixels.cpu())
         return [
             path
             for k, mine in zip(classes, images, strict=True)
             for path in self._write_class(unit, k, mine, statistics, work)
         ]
+
+    def relieve(self, work: Workspace) -> bool:
+        smaller = halve_group(work.run, work.config)
+        if smaller is None:
+            return False
+        work.config = smaller
+        work.reporter.say(f"synthesis: out of memory, going on with synthesis.group_size {work.group_size}")
+        return True
 
     def _write_class(
         self, unit: Unit, k: int, images: Tensor, statistics: ClassStatistics, work: Workspace
