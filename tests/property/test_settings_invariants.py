@@ -4,7 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wmdd.config import PROTOCOLS, RunConfig
@@ -82,6 +82,7 @@ def test_every_setting_is_drawn_here() -> None:
 
 
 @given(values=SOME)
+@example(values={"data.source": "a\x85b\u2028\u2029 ünï", "runtime.device": "\x85"})
 @QUICK
 def test_settings_survive_yaml(tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]) -> None:
     config = parse(nested(values))

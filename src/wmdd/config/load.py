@@ -209,9 +209,23 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+class _Dumper(yaml.SafeDumper):
+    """YAML's own line breaks are escaped: read back inside a word they would be spaces."""
+
+    def analyze_scalar(self, scalar: str) -> Any:
+        analysis = super().analyze_scalar(scalar)
+        if not _LINE_BREAKS.isdisjoint(scalar):
+            analysis.allow_flow_plain = analysis.allow_block_plain = False
+            analysis.allow_single_quoted = analysis.allow_block = False
+        return analysis
+
+
+_LINE_BREAKS = frozenset("\x85\u2028\u2029")
+
+
 def to_yaml(config: RunConfig) -> str:
     """``config`` as a settings file."""
-    text: str = yaml.safe_dump(to_values(config), sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(to_values(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
 
 
