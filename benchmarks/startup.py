@@ -27,7 +27,7 @@ def main() -> None:
     bars = Bars(("torch",))
     with tempfile.TemporaryDirectory() as folder:
         ready, copy = Path(folder) / "ready", Path(folder) / "copy"
-        for stage in (["teacher", "--teacher.epochs", "1"], ["statistics"], ["barycenters"]):
+        for stage in (["teacher", "--teacher-epochs", "1"], ["statistics"], ["barycenters"]):
             quietly(str(WMDD), stage[0], str(ready), "--quiet", *stage[1:])
 
         def step() -> None:
