@@ -1,5 +1,6 @@
 """What every benchmark writes: the machine, the versions, and a list of bars with what was measured."""
 
+import argparse
 import json
 import platform
 from dataclasses import asdict, dataclass, field
@@ -56,6 +57,16 @@ class Bars:
             "notes": self.notes,
         }
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def network_parser(description: str | None) -> argparse.ArgumentParser:
+    """What the scripts that time a network are told."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--quick", action="store_true", help="few repeats of the smaller case")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--arch", default="resnet18")
+    return parser
 
 
 def machine() -> dict[str, Any]:

@@ -9,11 +9,10 @@ folder's training images from their files, against decoding them alone with as m
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
-from bars import Bar, Bars
+from bars import Bar, Bars, network_parser
 from paired import in_turns
 from wmdd.config.data import DataConfig
 from wmdd.core.types import Preprocessing
@@ -28,11 +27,7 @@ CLASSES, BATCH, WORKERS = 10, 100, 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--quick", action="store_true", help="few repeats of the smaller case")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--arch", default="resnet18")
+    parser = network_parser(__doc__)
     parser.add_argument("--data", help="folder of images to stream")
     arguments = parser.parse_args()
     bars = Bars(("torch", "timm", "pillow"))

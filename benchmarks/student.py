@@ -8,7 +8,6 @@ The literal way decodes a PNG for every image and epoch, crops and flips it with
 the batch's labels from a file of its own.
 """
 
-import argparse
 import math
 import tempfile
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from bars import Bar, Bars
+from bars import Bar, Bars, network_parser
 from paired import in_turns
 from wmdd.config import PROTOCOLS
 from wmdd.config.teacher import TeacherConfig
@@ -40,12 +39,7 @@ SHORT = 1  # epochs of the second timing, which is subtracted: it takes what a c
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--quick", action="store_true", help="few repeats of the smaller case")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--arch", default="resnet18")
-    arguments = parser.parse_args()
+    arguments = network_parser(__doc__).parse_args()
     bars = Bars(("torch", "timm", "torchvision", "pillow"))
     machine = open_machine(arguments.device, default_precision(arguments.device), torch.get_num_threads())
     for side, count, batch in CASES[:1] if arguments.quick else CASES:

@@ -15,13 +15,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from bars import Bar, Bars
+from bars import Bar, Bars, network_parser
 from paired import in_turns
 from wmdd.config.synthesis import SynthesisConfig
 from wmdd.core.types import LayerMoments, Moments, Preprocessing
@@ -36,11 +35,7 @@ BATCH = 100
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--quick", action="store_true", help="few repeats of the smaller case")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--arch", default="resnet18")
+    parser = network_parser(__doc__)
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:

@@ -59,10 +59,6 @@ class Measures:
         """The points ``h_i`` of some rows."""
         return self.loaded[rows, :-1] / self.loaded[rows, -1:]
 
-    def permuted(self, order: Tensor) -> "Measures":
-        """With the points of each measure in another order: row i is what row ``order[i]`` was."""
-        return Measures(self.loaded[order], self.sizes)
-
     def span(self, which: range, values: Tensor) -> Tensor:
         """``values [N, ...]`` of consecutive measures of one size n: ``[G', n, ...]``."""
         rows = slice(self.first[which.start], self.rows(which[-1]).stop)
