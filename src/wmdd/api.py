@@ -17,7 +17,6 @@ from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.pipeline.runner import open_run, ready, run_stages
 from wmdd.pipeline.units import Shard
 from wmdd.pipeline.workspace import Workspace
-from wmdd.report import write_report
 from wmdd.runtime.progress import Reporter
 from wmdd.storage.json import read_json
 
@@ -101,5 +100,7 @@ def begin(path: Path, changes: Mapping[str, Any], reporter: Reporter, redo: str 
 
 def complete(work: Workspace, shard: Shard | None = None) -> None:
     """All stages and the page."""
+    from wmdd.report import write_report  # matplotlib: half a second, which single stages need not pay
+
     run_stages(work, STAGES, shard)
     write_report(work.run.path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from wmdd.config import PROTOCOLS, BarycentersConfig, DataConfig, SynthesisConfig, TeacherConfig
 from wmdd.core.types import Preprocessing
@@ -37,9 +38,9 @@ class Curve:
 
     values: list[float] = field(default_factory=list)
 
-    def __call__(self, step: int, total: int, **values: float) -> None:
+    def __call__(self, step: int, total: int, **values: float | Tensor) -> None:
         if len(self.values) < STEPS and values:
-            self.values.append(values.get("loss", values.get("cost", 0.0)))
+            self.values.append(float(values.get("loss", values.get("cost", 0.0))))
 
 
 def measure() -> dict[str, list[float]]:

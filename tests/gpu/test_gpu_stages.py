@@ -124,8 +124,8 @@ def test_images_are_the_same_again(
     config = SynthesisConfig(steps=20, weighted=True, cross_entropy=0.1, batch_size=batch_size, jitter=0.1)
     losses: list[float] = []
 
-    def log(step: int, total: int, **values: float) -> None:
-        losses.append(values["loss"])
+    def log(step: int, total: int, **values: float | Tensor) -> None:
+        losses.append(float(values["loss"]))
 
     first, second = (synthesize(teacher, problem, config, machine, 0, flip=True, log=log) for _ in range(2))
     assert first.device.type == DEVICE
@@ -171,8 +171,8 @@ def test_labels_and_students(teacher: Teacher, train: Images, machine: Machine) 
             network = build_network("convnet3", 10, SIZE, "small")
         losses: list[float] = []
 
-        def log(step: int, total: int, **values: float) -> None:
-            losses.append(values["loss"])
+        def log(step: int, total: int, **values: float | Tensor) -> None:
+            losses.append(float(values["loss"]))
 
         trained = train_student(
             network,

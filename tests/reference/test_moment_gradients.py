@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wmdd.models import image_moments
+from wmdd.models.moments import can_normalize, normalize_with_moments
 
 # Shapes as they enter batch norm, layer norm on tokens, layer norm on maps, norms on vectors; and their positions.
 CASES = [
@@ -67,3 +68,37 @@ def test_low_precision_activations_are_summed_in_float32() -> None:
     wide = x.detach().double()
     expected = (1 + 2 * (wide - wide.mean(dim=(2, 3), keepdim=True))) / 1024
     torch.testing.assert_close(x.grad.double(), expected, rtol=0.02, atol=2e-5)
+
+
+def a_batch_norm(*, affine: bool = True) -> nn.BatchNorm2d:
+    layer = nn.BatchNorm2d(4, affine=affine, dtype=torch.float64).eval()
+    layer.running_mean, layer.running_var = values((4,), 3), values((4,), 4).square()
+    if affine:
+        layer.weight.data, layer.bias.data = values((4,), 5), values((4,), 6)
+    return layer.requires_grad_(False)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("used", ["out", "mean", "var", "out+var", "mean+var", "out+mean+var"])
+def test_a_batch_norm_with_moments_has_the_gradients_of_both(used: str, affine: bool) -> None:
+    layer = a_batch_norm(affine=affine)
+    x, again = (values((3, 4, 2, 5)).requires_grad_() for _ in range(2))
+    out, moments = normalize_with_moments(x, layer)
+    apart = (layer(again), *image_moments(again, 1))
+    for leaf, found in ((x, (out, *moments)), (again, apart)):
+        terms = {
+            name: (values(tuple(tensor.shape), i) * tensor.exp()).sum()
+            for i, (name, tensor) in enumerate(zip(("out", "mean", "var"), found, strict=True))
+        }
+        torch.stack([terms[name] for name in used.split("+")]).sum().backward()
+        assert leaf.grad is not None
+    for mine, theirs in zip((out, *moments), apart, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    torch.testing.assert_close(x.grad, again.grad)
+
+
+def test_a_batch_norm_that_learns_or_keeps_no_statistics_is_left_alone() -> None:
+    assert can_normalize(a_batch_norm())
+    assert not can_normalize(nn.BatchNorm2d(4))
+    assert not can_normalize(nn.BatchNorm2d(4, track_running_stats=False).eval())
+    assert not can_normalize(nn.GroupNorm(2, 4))

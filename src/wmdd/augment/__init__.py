@@ -1,7 +1,17 @@
 """Views: rows of numbers that say how an image is cropped, flipped, rolled and mixed; and their rendering."""
 
-from wmdd.augment.apply import render, render_mixed, resample
+from wmdd.augment.apply import render, render_mixed, resample, row_major
 from wmdd.augment.sample import sample_boxes, sample_mixes, sample_views
 from wmdd.augment.views import Mixes, Views
 
-__all__ = ["Mixes", "Views", "render", "render_mixed", "resample", "sample_boxes", "sample_mixes", "sample_views"]
+__all__ = [
+    "Mixes",
+    "Views",
+    "render",
+    "render_mixed",
+    "resample",
+    "row_major",
+    "sample_boxes",
+    "sample_mixes",
+    "sample_views",
+]

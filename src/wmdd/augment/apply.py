@@ -12,50 +12,56 @@ from torch import Tensor
 from wmdd.augment.views import Mixes, Views
 
 
-def interpolation(start: Tensor, length: Tensor, size: int, out: int, dtype: torch.dtype) -> Tensor:
+def interpolation(
+    start: Tensor, length: Tensor, size: int, out: int, dtype: torch.dtype, order: Tensor | None = None
+) -> Tensor:
     """Matrices ``[B, out, size]`` that resize the pixels ``start : start + length`` of a row of ``size`` to ``out``.
 
     Bilinear with antialiasing, edges repeated: the weights of torchvision's ``resized_crop``. Row ``i`` has a triangle
-    of half-width ``max(1, length / out)`` around the source position of output pixel ``i``.
+    of half-width ``max(1, length / out)`` around the source position of output pixel ``order[:, i]`` (``[B, out]``;
+    None: ``i`` itself).
     """
-    scale = (length.to(dtype) / out)[:, None, None]
-    source = torch.arange(size, device=start.device, dtype=dtype)[None, None, :] + 0.5
-    first = start.to(dtype)[:, None, None]
-    centre = first + (torch.arange(out, device=start.device, dtype=dtype)[None, :, None] + 0.5) * scale
-    weights = (1 - (source - centre).abs() / scale.clamp(min=1)).clamp(min=0)
-    inside = (source > first) & (source < first + length.to(dtype)[:, None, None])
-    weights = weights * inside
-    return weights / weights.sum(dim=2, keepdim=True)
+    device = start.device
+    first, length = start.to(dtype)[:, None], length.to(dtype)[:, None]
+    position = torch.arange(out, device=device)[None] if order is None else order
+    centre = first + (position.to(dtype) + 0.5) * (length / out)
+    source = torch.arange(size, device=device, dtype=dtype)[None] + 0.5
+    inside = (source > first) & (source < first + length)
+    # In place: these matrices are as large as the images, and fresh memory costs more than the arithmetic.
+    weights = (source[:, None] - centre[:, :, None]).abs_().div_((length / out).clamp(min=1)[:, :, None])
+    weights.neg_().add_(1).clamp_(min=0).mul_(inside[:, None])
+    return weights.div_(weights.sum(dim=2, keepdim=True))
 
 
 def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """``A_y X A_x'``: ``images [B, C, S, S]``, ``rows`` and ``columns`` ``[B, out, S]`` to ``[B, C, out, out]``."""
+    """``A_y X A_x'``: ``images [B, C, S, S]``, ``rows`` and ``columns`` ``[B, out, S]`` to ``[B, C, out, out]``.
+
+    Nothing is copied for images in the layout of :func:`row_major`: each product runs over all channels of an image.
+    """
     count, channels, size, _ = images.shape
-    # One product for all channels of an image at a time: three times faster than broadcasting over channels.
-    across = images.reshape(count, channels * size, size) @ columns.transpose(1, 2)
-    stacked = across.view(count, channels, size, -1).transpose(1, 2).reshape(count, size, -1)
-    return (rows @ stacked).view(count, rows.shape[1], channels, -1).transpose(1, 2)
+    lines = images.transpose(1, 2).reshape(count, size, channels * size)
+    down = (rows @ lines).view(count, -1, size)
+    return (down @ columns.transpose(1, 2)).view(count, rows.shape[1], channels, -1).transpose(1, 2)
+
+
+def row_major(images: Tensor) -> Tensor:
+    """``images [B, C, S, S]`` laid out by image, row, channel and column."""
+    return images.transpose(1, 2).contiguous().transpose(1, 2)
 
 
 def render(images: Tensor, views: Views) -> Tensor:
     """The views of ``images`` (floating point ``[B, C, S, S]``), one each, at the same side."""
     size = images.shape[-1]
-    roll = bool(views.roll.any())
     views = views.to(images.device)
     left, top, width, height = views.box.unbind(dim=1)
-    rows = interpolation(top, height, size, size, images.dtype)
-    columns = interpolation(left, width, size, size, images.dtype)
-    columns = torch.where(views.flip[:, None, None], columns.flip(dims=(1,)), columns)
-    if roll:
-        rows, columns = _rolled(rows, views.roll[:, 0]), _rolled(columns, views.roll[:, 1])
+    down, right = views.roll.unbind(dim=1)
+    position = torch.arange(size, device=images.device)[None]
+    # Which pixel of the resized crop each pixel of the view shows: rolled, and mirrored before that.
+    row, column = (position - down[:, None]) % size, (position - right[:, None]) % size
+    column = torch.where(views.flip[:, None], size - 1 - column, column)
+    rows = interpolation(top, height, size, size, images.dtype, row)
+    columns = interpolation(left, width, size, size, images.dtype, column)
     return resample(images, rows, columns)
-
-
-def _rolled(matrices: Tensor, shift: Tensor) -> Tensor:
-    """Output pixels circularly shifted by ``shift [B]``."""
-    out = matrices.shape[1]
-    order = (torch.arange(out, device=matrices.device)[None] - shift[:, None]) % out
-    return matrices.gather(1, order[:, :, None].expand_as(matrices))
 
 
 def render_mixed(pick: Callable[[Tensor], Tensor], views: Views, mixes: Mixes | None, rows: Tensor) -> Tensor:

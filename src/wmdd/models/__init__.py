@@ -1,8 +1,9 @@
 """Networks: timm's by name and the field's ConvNet, stems for small images, and what is observed inside them."""
 
 from wmdd.models.checkpoint import load_weights
+from wmdd.models.moments import image_moments
 from wmdd.models.registry import build_network, default_arch, resolve_stem
-from wmdd.models.taps import image_moments, norm_layers
+from wmdd.models.taps import norm_layers
 from wmdd.models.teacher import Teacher
 from wmdd.models.trial import try_student, try_teacher
 

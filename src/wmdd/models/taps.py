@@ -1,79 +1,51 @@
 """What is observed inside a network: the inputs of its norm layers, and the features that enter its classifier."""
 
-import math
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
 
-import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wmdd.core.errors import ModelError
 from wmdd.core.types import Moments
+from wmdd.models.moments import can_normalize, image_moments, normalize_with_moments
 
-AT_ONCE = 2**18  # numbers of an activation that are worked on at a time, on a CPU
 _CHANNELS_LAST_NAMES = ("RmsNorm", "SimpleNorm")
 
 
-class _SpatialMoments(torch.autograd.Function):
-    """Mean and biased variance over the positions of each image, ``[B, C, P] -> [B, C], [B, C]``.
+@contextmanager
+def tap_input(layer: nn.Module, see: Callable[[Tensor], None]) -> Iterator[None]:
+    """Hand the input of ``layer`` to ``see`` whenever the layer runs, while the context lasts."""
 
-    Their gradient is affine in x: dL/dx = (g_mean + 2 g_var (x - mean)) / P, so nothing but x itself is kept.
-    """
+    def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        see(inputs[0])
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        mean, var = _moments(x, dims)
-        ctx.save_for_backward(x, mean)
-        ctx.dims = dims
-        return mean, var
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g_mean: Tensor, g_var: Tensor) -> tuple[Tensor, None]:
-        x, mean = ctx.saved_tensors
-        positions = math.prod(x.shape[dim] for dim in ctx.dims)
-        shape = [1 if dim in ctx.dims else size for dim, size in enumerate(x.shape)]
-        slope = (2 / positions * g_var).view(shape)
-        offset = (g_mean / positions).view(shape) - slope * mean.view(shape)
-        return torch.addcmul(offset.to(x.dtype), slope.to(x.dtype), x), None
+    handle = layer.register_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
-def _moments(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Mean and variance over ``dims`` of each image: exact in two passes, a few images at a time.
+@contextmanager
+def tap_moments(layer: nn.Module, channel_dim: int, see: Callable[[Moments], None]) -> Iterator[None]:
+    """Hand the per-image moments of what enters a norm layer to ``see``, while the context lasts."""
+    if not can_normalize(layer):
+        with tap_input(layer, lambda x: see(image_moments(x, channel_dim))):
+            yield
+        return
 
-    ``torch.var_mean`` is ten times slower on a CPU where the channels are last. What a few images take stays in the
-    caches between the passes.
-    """
-    positions = math.prod(x.shape[dim] for dim in dims)
-    at_once = max(1, AT_ONCE * len(x) // x.numel()) if x.device.type == "cpu" else len(x)
-    means, variances = [], []
-    for part in x.split(at_once):
-        wide = _at_least_float32(part)
-        mean = wide.sum(dims, keepdim=True) / positions
-        means.append(mean)
-        centred = wide - mean if wide is part else wide.sub_(mean)
-        variances.append(centred.square_().sum(dims) / positions)
-    return torch.cat(means).view(len(x), -1), torch.cat(variances)
+    def forward(x: Tensor) -> Tensor:
+        out, moments = normalize_with_moments(x, cast(nn.BatchNorm2d, layer))
+        see(moments)
+        return out
 
-
-def image_moments(x: Tensor, channel_dim: int) -> Moments:
-    """Per-image, per-channel moments ``[B, C]`` of an activation, over all of its positions, in float32 or wider.
-
-    ``x`` is ``[B, C, ...]`` (``channel_dim`` 1) or ``[B, ..., C]`` (``channel_dim`` -1). A vector per image is its own
-    mean, with variance 0.
-    """
-    channel = channel_dim % x.ndim
-    dims = tuple(dim for dim in range(1, x.ndim) if dim != channel)
-    if not dims:
-        wide = _at_least_float32(x)
-        return Moments(wide, torch.zeros_like(wide))
-    mean, var = cast(tuple[Tensor, Tensor], _SpatialMoments.apply(x, dims))
-    return Moments(mean, var)
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
+    layer.forward = forward  # of this layer alone: its class keeps its own
+    try:
+        yield
+    finally:
+        del layer.forward
 
 
 def norm_layers(network: nn.Module) -> dict[str, tuple[nn.Module, int]]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from wmdd.core.errors import ModelError
 from wmdd.core.types import Moments, Observation, Preprocessing
-from wmdd.models.taps import image_moments, norm_layers
+from wmdd.models.taps import norm_layers, tap_input, tap_moments
 
 
 class Teacher:
@@ -55,8 +54,8 @@ class Teacher:
         features: list[Tensor] = []
         with ExitStack() as hooks:
             for name, (layer, channel_dim) in self._norms.items():
-                hooks.enter_context(_Hook(layer, _recorder(moments, name, channel_dim)))
-            hooks.enter_context(_Hook(self._classifier, lambda value: features.append(value.flatten(1))))
+                hooks.enter_context(tap_moments(layer, channel_dim, _recorder(moments, name)))
+            hooks.enter_context(tap_input(self._classifier, lambda value: features.append(value.flatten(1))))
             logits = self.logits(x)
         return Observation(logits, features[0], moments)
 
@@ -68,25 +67,9 @@ class Teacher:
         return self.observe(torch.zeros(1, 3, side, side, dtype=weight.dtype, device=weight.device)).features.shape[1]
 
 
-def _recorder(moments: dict[str, Moments], name: str, channel_dim: int) -> Callable[[Tensor], None]:
-    def record(value: Tensor) -> None:
+def _recorder(moments: dict[str, Moments], name: str) -> Callable[[Moments], None]:
+    def record(value: Moments) -> None:
         assert name not in moments, f"norm layer {name} runs twice in one forward pass"
-        moments[name] = image_moments(value, channel_dim)
+        moments[name] = value
 
     return record
-
-
-class _Hook:
-    """A forward pre-hook that hands a layer's input to ``see`` while the context lasts."""
-
-    def __init__(self, layer: nn.Module, see: Callable[[Tensor], Any]) -> None:
-        self._layer, self._see = layer, see
-
-    def __enter__(self) -> None:
-        self._handle = self._layer.register_forward_pre_hook(lambda _, inputs: self._pass(inputs[0]))
-
-    def __exit__(self, *_: object) -> None:
-        self._handle.remove()
-
-    def _pass(self, value: Tensor) -> None:
-        self._see(value)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import ot  # type: ignore[import-untyped, unused-ignore]
 import torch
 from torch import Tensor
 
@@ -52,6 +51,8 @@ def exact_plan(a: Tensor, b: Tensor, cost: Tensor) -> TransportPlan:
     the cost to 1e-9 relative and every constraint holds up to rounding. Total masses that differ by less than 1e-5 are
     taken as equal (that of ``a``). Raises ``DataError`` for NaN, inf, empty, negative or mismatched arguments.
     """
+    import ot  # type: ignore[import-untyped, unused-ignore]  # a second, which synthesis need not pay
+
     require_matrix("cost", cost)
     require_masses("a", a, cost.shape[0])
     require_masses("b", b, cost.shape[1])

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+from torch import Tensor
+
 from wmdd.config import RunConfig
 from wmdd.core.types import DistilledDataset
 from wmdd.data import Images, ImageSource, Split, load_images, open_source
@@ -102,16 +104,17 @@ class UnitContext:
     savepoint: Savepoint
     _last: float = 0.0
 
-    def __call__(self, step: int, total: int, **values: float) -> None:
+    def __call__(self, step: int, total: int, **values: float | Tensor) -> None:
         """Show and keep what a step measured; of quick steps only a few a second."""
         now = time.monotonic()
         last = step == total
         if not last and now - self._last < _SECONDS_BETWEEN_METRICS:
             return
         self._last = now
-        self.task.update(step, total, **values)
-        if values:
-            self.run.log(self.stage, self.unit, step, {"of": total, **values})
+        shown = {name: float(value) for name, value in values.items()}
+        self.task.update(step, total, **shown)
+        if shown:
+            self.run.log(self.stage, self.unit, step, {"of": total, **shown})
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def train_student(
                 else:
                     loss = hard_label_loss(logits, labels[here], shares[here])
                 trainer.update(loss)
-                log(trainer.step, trainer.total_steps, loss=float(loss.detach()))
+                log(trainer.step, trainer.total_steps, loss=loss.detach())
         trainer.epoch += 1
         savepoint.offer(trainer.state)
     return network

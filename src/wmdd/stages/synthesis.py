@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wmdd.augment import Views, render, sample_views
+from wmdd.augment import Views, render, row_major, sample_views
 from wmdd.config.synthesis import SynthesisConfig
 from wmdd.core.types import LayerMoments, Moments, Observation
 from wmdd.losses import class_moments, statistics_loss
@@ -23,10 +23,9 @@ from wmdd.models import Teacher
 from wmdd.runtime.device import Machine
 from wmdd.runtime.random import stream
 from wmdd.stages.matching import compares_measures, feature_match
+from wmdd.stages.pixels import Pixels
 from wmdd.stages.training import Log, cosine, silent
 from wmdd.storage.savepoint import Savepoint
-
-_BETAS = (0.5, 0.9)  # as published
 
 Compare = Callable[[Tensor, Tensor], Tensor]
 """The feature loss at one step: features ``[G, m, D]`` and image weights ``[G, m]`` to ``[G]``."""
@@ -75,23 +74,15 @@ def synthesize(
     match = feature_match(config.feature_loss, problem.classes, problem.atoms, problem.real, seed)
     size, ipc = problem.start.shape[-1], problem.start.shape[1]
     lower, upper = teacher.preprocessing.bounds(problem.start)
-    pixels = machine.layout(problem.start.flatten(0, 1)).clone().requires_grad_()
-    optimizer = torch.optim.Adam([pixels], lr=config.lr, betas=_BETAS)
+    pixels = Pixels(row_major(problem.start.flatten(0, 1)), lower, upper)
     plan = [_plan_views(k, ipc, size, config, seed, flip=flip) for k in problem.classes]
-    first = _restore(savepoint, pixels, optimizer)
-    with torch.no_grad():
-        pixels.clamp_(lower, upper)
-    for step in range(first, config.steps):
-        optimizer.param_groups[0]["lr"] = config.lr * cosine(step / config.steps)
-        optimizer.zero_grad(set_to_none=True)
+    for step in range(_restore(savepoint, pixels), config.steps):
         views = _views_at(plan, step, ipc)
-        terms = _backward(teacher, problem, pixels, views, partial(match, step), config, machine)
-        optimizer.step()
-        with torch.no_grad():
-            pixels.clamp_(lower, upper)
+        terms = _backward(teacher, problem, pixels.values, views, partial(match, step), config, machine)
+        pixels.step(config.lr * cosine(step / config.steps))
         log(step + 1, config.steps, **terms)
-        savepoint.offer(lambda done=step + 1: _state(done, pixels, optimizer))  # type: ignore[misc]
-    return pixels.detach().view_as(problem.start)
+        savepoint.offer(lambda done=step + 1: {**pixels.state(), "done": torch.tensor(done)})  # type: ignore[misc]
+    return pixels.values.detach().reshape(problem.start.shape)
 
 
 def _place(problem: SynthesisProblem, machine: Machine, *, with_real: bool) -> SynthesisProblem:
@@ -154,7 +145,7 @@ def _backward(
     compare: Compare,
     config: SynthesisConfig,
     machine: Machine,
-) -> dict[str, float]:
+) -> dict[str, Tensor]:
     """Add the gradient of the summed losses to ``pixels.grad``; returns the mean of each term over classes."""
     chunks = torch.arange(len(pixels)).split(config.batch_size)
 
@@ -167,9 +158,8 @@ def _backward(
         sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
     else:
         losses = _backward_in_chunks(observe, chunks, problem, compare, config)
-    return {name: float(term.detach().mean()) for name, term in losses.items()} | {
-        "loss": float(sum(term.detach().mean() for term in losses.values()))
-    }
+    means = {name: term.detach().mean() for name, term in losses.items()}
+    return means | {"loss": torch.stack(list(means.values())).sum()}
 
 
 def _backward_in_chunks(
@@ -217,18 +207,10 @@ def _unflatten(flat: Mapping[str, Tensor]) -> Observation:
 # --- savepoints -------------------------------------------------------------------------------------------------------
 
 
-def _state(step: int, pixels: Tensor, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
-    adam = {f"adam/{name}": value for name, value in optimizer.state[pixels].items()}
-    return {"pixels": pixels, "done": torch.tensor(step), **adam}
-
-
-def _restore(savepoint: Savepoint, pixels: Tensor, optimizer: torch.optim.Adam) -> int:
+def _restore(savepoint: Savepoint, pixels: Pixels) -> int:
     """Put a saved state back; returns the step to go on from."""
     state = savepoint.load()
     if state is None:
         return 0
-    with torch.no_grad():
-        pixels.copy_(state["pixels"])
-    saved = {name.removeprefix("adam/"): value for name, value in state.items() if name.startswith("adam/")}
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": {0: saved}})
+    pixels.load(state)
     return int(state["done"])

@@ -77,4 +77,4 @@ def _train_epoch(
         loss = F.cross_entropy(logits.to(machine.dtype), labels)
         trainer.update(loss)
         accuracy = 100 * (logits.detach().argmax(dim=1) == labels).double().mean()
-        log(trainer.step, trainer.total_steps, loss=float(loss.detach()), accuracy=float(accuracy))
+        log(trainer.step, trainer.total_steps, loss=loss.detach(), accuracy=accuracy)

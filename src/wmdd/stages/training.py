@@ -13,11 +13,15 @@ from torch.optim import Optimizer
 class Log(Protocol):
     """Receives what a step or an epoch measured."""
 
-    def __call__(self, step: int, total: int, **values: float) -> None:
-        """``step`` of ``total`` is done; ``values`` describe it."""
+    def __call__(self, step: int, total: int, **values: float | Tensor) -> None:
+        """``step`` of ``total`` is done; ``values`` describe it.
+
+        A number that is still on its way (a tensor of one element) is waited for only where it is shown, so that a GPU
+        is not asked for it at every step.
+        """
 
 
-def silent(step: int, total: int, **values: float) -> None:
+def silent(step: int, total: int, **values: float | Tensor) -> None:
     """A :class:`Log` that keeps nothing."""
 
 

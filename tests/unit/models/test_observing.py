@@ -57,6 +57,16 @@ def test_every_family_can_be_observed(arch: str, width: int, layers: int) -> Non
     assert all(parameter.grad is None for parameter in teacher.network.parameters())
 
 
+@pytest.mark.parametrize("arch", ["resnet18", "efficientnet_b0", "densenet121"])
+def test_observing_changes_no_gradient(arch: str) -> None:
+    teacher = a_teacher(arch, 32)
+    teacher.network.double()
+    x = pixels(2, 32).double().requires_grad_()
+    (seen,) = torch.autograd.grad(teacher.observe(x).logits.square().sum(), x)
+    (plain,) = torch.autograd.grad(teacher.logits(x).square().sum(), x)
+    torch.testing.assert_close(seen, plain)
+
+
 @pytest.mark.parametrize("arch", ["resnet18", "vit_tiny_patch16_224", "convnext_atto"])
 @torch.no_grad()
 def test_an_image_is_observed_alike_in_any_company(arch: str) -> None:
@@ -76,7 +86,7 @@ def test_observing_leaves_no_trace() -> None:
     with pytest.raises(RuntimeError):
         teacher.observe(torch.rand(2, 4, 32, 32))
     assert all(torch.equal(value, before[name]) for name, value in teacher.network.state_dict().items())
-    assert not any(layer._forward_pre_hooks for layer in teacher.network.modules())
+    assert not any(layer._forward_pre_hooks or "forward" in vars(layer) for layer in teacher.network.modules())
     assert not teacher.network.training
     assert not any(parameter.requires_grad for parameter in teacher.network.parameters())
 

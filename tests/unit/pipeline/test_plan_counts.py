@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from wmdd.config import RunConfig
 from wmdd.config.load import parse
@@ -42,7 +43,7 @@ def totals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     said: list[int] = []
 
     def ask(task: Task, device: torch.device) -> Probe:
-        def log(step: int, total: int, **values: float) -> None:
+        def log(step: int, total: int, **values: float | Tensor) -> None:
             said.append(total)
             raise Told
 

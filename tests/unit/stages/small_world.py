@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from wmdd.config import BarycentersConfig
 from wmdd.core.types import ClassStatistics, Preprocessing
@@ -58,7 +59,7 @@ class KillAt:
         self.kill_at = step
         self.seen: list[dict[str, float]] = []
 
-    def __call__(self, step: int, total: int, **values: float) -> None:
-        self.seen.append(values)
+    def __call__(self, step: int, total: int, **values: float | Tensor) -> None:
+        self.seen.append({name: float(value) for name, value in values.items()})
         if step == self.kill_at:
             raise Killed

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from wmdd.runtime.usage import measured
 from wmdd.stages.training import Log
@@ -30,7 +31,9 @@ class _Stopwatch:
     ends: list[float] = field(default_factory=list)
     begin: float = field(default_factory=time.perf_counter)
 
-    def __call__(self, step: int, total: int, **values: float) -> None:
+    def __call__(self, step: int, total: int, **values: float | Tensor) -> None:
+        for value in values.values():
+            float(value)  # a step has ended when what it measured is there
         self.ends.append(time.perf_counter())
         if len(self.ends) >= self.steps and self.ends[-1] - self.begin >= self.seconds:
             raise _EnoughError
