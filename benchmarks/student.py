@@ -1,16 +1,16 @@
-"""A training step of a student, and of a teacher, against the bare one; and against reading everything from files.
+"""A training step of a student against the bare one, and against reading everything from files.
 
     python benchmarks/student.py --json FILE [--quick] [--device cuda]
 
-Ours is the package's own training: views, mixing and soft labels looked up (students), random crops of real images in
-memory (teachers). Bare is the same network, optimiser, precision and layout on one fixed random batch, with its loss.
+Ours is the package's own training: views, mixing and soft labels looked up. Bare is the same network, optimiser,
+precision and layout on one fixed random batch, with its loss.
 The literal way decodes a PNG for every image and epoch, crops and flips it with torchvision, mixes the batch, and loads
 the batch's labels from a file of its own.
 """
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,17 +21,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
+from bare import train_bare
 from bars import Bar, Bars, network_parser
 from paired import in_turns
 from wmdd.config import PROTOCOLS
-from wmdd.config.teacher import TeacherConfig
 from wmdd.core.types import Preprocessing
-from wmdd.data.images import MemoryImages
 from wmdd.models import build_network
 from wmdd.runtime.device import Machine, default_precision, open_machine
 from wmdd.stages.evaluation import stored_labels, train_student
-from wmdd.stages.relabel import plan_epoch
-from wmdd.stages.teacher import train_teacher
+from wmdd.stages.relabel import EpochViews, plan_epoch, show
 
 CASES = ((64, 100, 50), (224, 20, 20))  # side, images of the set, batch
 CLASSES, EPOCHS = 10, 3
@@ -70,27 +68,29 @@ class Measurement:
             tasks: dict[str, Callable[[], object]] = {
                 "student": partial(self.student, EPOCHS + SHORT),
                 "student once": partial(self.student, SHORT),
-                "teacher": partial(self.teacher, EPOCHS + SHORT),
-                "teacher once": partial(self.teacher, SHORT),
-                "bare student": partial(self.bare, soft=True),
-                "bare teacher": partial(self.bare, soft=False),
+                "bare": partial(self.bare, EPOCHS + SHORT),
+                "bare once": partial(self.bare, SHORT),
                 "literal": partial(self.literal, files),
+                "batches": self.batches,
+                "literal batches": lambda: [None for _ in self.literal_batches(files)],
             }
             seconds = in_turns(tasks, repeats)
-        rate = {who: EPOCHS * self.count / (seconds[who] - seconds[f"{who} once"]) for who in ("student", "teacher")}
-        rate |= {f"bare {who}": EPOCHS * self.count / seconds[f"bare {who}"] for who in ("student", "teacher")}
-        rate["literal"] = EPOCHS * self.count / seconds["literal"]
+        pictures = EPOCHS * self.count
+        rate = {name: pictures / seconds[name] for name in ("literal", "batches", "literal batches")}
+        rate |= {name: pictures / (seconds[name] - seconds[f"{name} once"]) for name in ("student", "bare")}
         machine = self.machine
         where = f"{self.arch}, {self.side} px, batch {self.batch}, {machine.precision}, {machine.device}"
-        for bar, who in (("speed.3", "student"), ("speed.4", "teacher")):
-            what = f"images a second, {who} / bare, {where}"
-            bars.add(Bar(bar, what, rate[who] / rate[f"bare {who}"], 0.85, "higher"))
+        bars.add(
+            Bar("speed.3", f"images a second, student / bare, {where}", rate["student"] / rate["bare"], 0.85, "higher")
+        )
         bars.add(Bar("speed.3", f"student / literal, {where}", rate["student"] / rate["literal"], 5, "higher"))
+        what = f"batches of views and labels alone, ours / literal, {where}"
+        bars.add(Bar("speed.3", what, rate["batches"] / rate["literal batches"], 5, "higher"))
         bars.note(f"images a second, {where}", **{who: f"{found:.0f}" for who, found in rate.items()})
 
     def student(self, epochs: int) -> None:
         protocol = replace(self.protocol, epochs=epochs)
-        plans = [plan_epoch(protocol, epoch, self.count, self.side, 0, flip=True) for epoch in range(epochs)]
+        plans = self.plans(epochs)
         weights = torch.full((self.count,), CLASSES / self.count)
         train_student(
             self.network(),
@@ -105,23 +105,20 @@ class Measurement:
             0,
         )
 
-    def teacher(self, epochs: int) -> None:
-        images = MemoryImages(self.images.to(self.machine.device), self.labels)
-        config = replace(TeacherConfig(), epochs=epochs, batch_size=self.batch)
-        train_teacher(self.network(), images, self.preprocessing, config, self.machine, 0, flip=True)
+    def plans(self, epochs: int) -> list[EpochViews]:
+        return [plan_epoch(self.protocol, epoch, self.count, self.side, 0, flip=True) for epoch in range(epochs)]
 
-    def bare(self, *, soft: bool) -> None:
-        machine = self.machine
-        network = machine.place(self.network()).train()
-        optimizer = self.optimizer(network) if soft else torch.optim.SGD(network.parameters(), 0.05, 0.9, nesterov=True)
-        x = machine.layout(torch.randn(self.batch, 3, self.side, self.side, device=machine.device))
-        target = torch.randn(self.batch, CLASSES, device=machine.device).softmax(1)
-        for _ in range(EPOCHS * math.ceil(self.count / self.batch)):
-            optimizer.zero_grad(set_to_none=True)
-            with machine.autocast():
-                logits = network(x)
-            F.cross_entropy(logits.float(), target).backward()
-            optimizer.step()
+    def batches(self) -> None:
+        """What a student is shown, and no student."""
+        images, labels = self.images.to(self.machine.device), stored_labels(self.soft)
+        for epoch, plan in enumerate(self.plans(EPOCHS)):
+            for rows in torch.arange(self.count).split(self.batch):
+                x = self.machine.layout(show(images, plan, rows, self.preprocessing, self.machine.dtype))
+                labels(epoch, rows, x)
+
+    def bare(self, epochs: int) -> None:
+        network, steps = self.machine.place(self.network()), epochs * math.ceil(self.count / self.batch)
+        train_bare(network, self.optimizer(network), self.batch, self.side, CLASSES, steps, self.machine)
 
     def optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.AdamW(network.parameters(), lr=self.protocol.lr, weight_decay=self.protocol.weight_decay)
@@ -137,8 +134,18 @@ class Measurement:
 
     def literal(self, files: Path) -> None:
         """float32, contiguous, one image after another."""
-        device, network = self.machine.device, self.network().to(self.machine.device).train()
+        network = self.network().to(self.machine.device).train()
         optimizer = self.optimizer(network)
+        for x, target in self.literal_batches(files):
+            optimizer.zero_grad()
+            own = F.log_softmax(network(x) / self.protocol.temperature, 1)
+            loss = F.kl_div(own, F.softmax(target / self.protocol.temperature, 1), reduction="batchmean")
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    def literal_batches(self, files: Path) -> Iterator[tuple[Tensor, Tensor]]:
+        device = self.machine.device
         view = v2.Compose(
             [
                 v2.RandomResizedCrop(self.side, (0.08, 1)),
@@ -152,14 +159,7 @@ class Measurement:
             for step in range(math.ceil(self.count / self.batch)):
                 rows = range(step * self.batch, min((step + 1) * self.batch, self.count))
                 x = torch.stack([view(Image.open(files / f"{row}.png").convert("RGB")) for row in rows]).to(device)
-                x = self.mixed(x)
-                target = torch.load(files / f"{epoch}-{step}.pt", weights_only=True).to(device)
-                optimizer.zero_grad()
-                own = F.log_softmax(network(x) / self.protocol.temperature, 1)
-                loss = F.kl_div(own, F.softmax(target / self.protocol.temperature, 1), reduction="batchmean")
-                loss.backward()
-                optimizer.step()
-                loss.item()
+                yield self.mixed(x), torch.load(files / f"{epoch}-{step}.pt", weights_only=True).to(device)
 
     def mixed(self, x: Tensor) -> Tensor:
         side = self.side // 2

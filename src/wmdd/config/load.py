@@ -6,15 +6,19 @@ import math
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import yaml
 
 from wmdd.config.describe import describe, takes_bool
 from wmdd.config.run import RunConfig
 from wmdd.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Values = dict[str, Any]
 
@@ -66,17 +70,24 @@ def parse(values: Mapping[str, Any], origin: str = "settings") -> RunConfig:
     Raises:
         SettingsError: a key is unknown (the nearest known one is suggested) or a value has the wrong type or range.
     """
-    # pydantic takes 0.1 s to import, which --help need not pay.
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     _refuse_unknown(values, RunConfig, "", origin)
     try:
-        config = TypeAdapter(RunConfig).validate_python(dict(values))
+        config = _checker().validate_python(dict(values))
     except ValidationError as error:
         (first, *_) = error.errors()
         raise SettingsError(f"{origin}: {_sentence(first, values)}.") from None
     _refuse_endless(config, origin)
     return config
+
+
+@cache
+def _checker() -> "TypeAdapter[RunConfig]":
+    """What checks settings: made once, for it takes longer to make than to use."""
+    from pydantic import TypeAdapter  # 0.1 s, which --help need not pay
+
+    return TypeAdapter(RunConfig)
 
 
 def _refuse_unknown(values: Any, kind: type, prefix: str, origin: str) -> None:

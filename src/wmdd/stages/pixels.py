@@ -19,7 +19,7 @@ class Pixels:
     def __init__(self, start: Tensor, lower: Tensor, upper: Tensor) -> None:
         self.values = start.clone().requires_grad_()
         self._bounds = lower, upper
-        self._state = {name: torch.zeros_like(start) for name in _STATE[:2]} | {"step": torch.tensor(0.0)}
+        self._state = {name: torch.zeros_like(start) for name in _STATE[:2]} | {"step": start.new_zeros((), dtype=torch.float32)}
         self._clamp()
 
     def step(self, lr: float) -> None:
@@ -36,6 +36,7 @@ class Pixels:
                 square,
                 [],
                 step,
+                fused=True,
                 amsgrad=False,
                 beta1=_BETAS[0],
                 beta2=_BETAS[1],

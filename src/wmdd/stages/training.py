@@ -78,12 +78,18 @@ class Trainer:
         """Go on from what :meth:`state` returned."""
         self.network.load_state_dict(_part(state, "network/"))
         whole = self.optimizer.state_dict()
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         entries: dict[int, dict[str, Tensor]] = {}
         for name, value in _part(state, "optimizer/").items():
             index, key = name.split("/", 1)
-            entries.setdefault(int(index), {})[key] = value
+            entries.setdefault(int(index), {})[key] = _laid_out_as(parameters[int(index)], value)
         self.optimizer.load_state_dict({**whole, "state": entries})
         self.step, self.epoch = (int(value) for value in state["progress"])
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """``value`` in the memory layout of its parameter, which a fused optimiser relies on and a file does not keep."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
