@@ -63,9 +63,11 @@ def test_feature_loss(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["squared", "norm"])
 def test_statistics_loss(kind: str) -> None:
     widths = {"a": 3, "b": 7}
-    mine = {name: Moments(randn(2, c), randn(2, c, seed=1)) for name, c in widths.items()}
+    images = {name: Moments(randn(6, c), randn(6, c, seed=1)) for name, c in widths.items()}
+    weights = torch.tensor([[0.7, 0.2, 0.1], [0, 0.35, 0.65]], dtype=torch.float64)
+    mine = {name: class_moments(moments, weights) for name, moments in images.items()}
     real = {name: Moments(randn(2, c, seed=2), randn(2, c, seed=3)) for name, c in reversed(widths.items())}
-    found = statistics_loss(mine, real, kind)  # type: ignore[arg-type]
+    found = statistics_loss(images, weights, real, kind)  # type: ignore[arg-type]
     for k in range(2):
         total = 0.0
         for name, c in widths.items():

@@ -19,7 +19,9 @@ class Pixels:
     def __init__(self, start: Tensor, lower: Tensor, upper: Tensor) -> None:
         self.values = start.clone().requires_grad_()
         self._bounds = lower, upper
-        self._state = {name: torch.zeros_like(start) for name in _STATE[:2]} | {"step": start.new_zeros((), dtype=torch.float32)}
+        self._state = {name: torch.zeros_like(start) for name in _STATE[:2]} | {
+            "step": start.new_zeros((), dtype=torch.float32)
+        }
         self._clamp()
 
     def step(self, lr: float) -> None:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from wmdd.augment import Views, render, row_major, sample_views
 from wmdd.config.synthesis import SynthesisConfig
 from wmdd.core.types import LayerMoments, Moments, Observation
-from wmdd.losses import class_moments, statistics_loss
+from wmdd.losses import statistics_loss
 from wmdd.models import Teacher
 from wmdd.runtime.device import Machine
 from wmdd.runtime.random import stream
@@ -126,10 +126,10 @@ def _losses(
     count, ipc, width = problem.atoms.shape
     features = seen.features.to(problem.atoms.dtype).view(count, ipc, width)
     weights = problem.weights if config.weighted else torch.full_like(problem.weights, 1 / ipc)
-    pooled = {name: class_moments(images, weights) for name, images in seen.moments.items()}
     losses = {"feature": compare(features, weights)}
     if config.statistics:
-        losses["statistics"] = config.statistics * statistics_loss(pooled, problem.moments, config.statistics_loss)
+        match = statistics_loss(seen.moments, weights, problem.moments, config.statistics_loss)
+        losses["statistics"] = config.statistics * match
     if config.cross_entropy:
         labels = torch.tensor(problem.classes, device=features.device).repeat_interleave(ipc)
         entropy = F.cross_entropy(seen.logits.to(features.dtype), labels, reduction="none")

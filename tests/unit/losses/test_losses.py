@@ -30,18 +30,19 @@ def test_classes_do_not_mix() -> None:
         "a": Moments(torch.rand(3, 4), torch.rand(3, 4)),
         "not asked for": Moments(torch.rand(3, 9), torch.rand(3, 9)),
     }
-    together = statistics_loss(mine, real, "norm")
+    weight = torch.ones(3, 1)
+    together = statistics_loss(mine, weight, real, "norm")
     for k in range(3):
-        alone = [
+        one, theirs = (
             {name: Moments(mean[k : k + 1], var[k : k + 1]) for name, (mean, var) in m.items()} for m in (mine, real)
-        ]
-        torch.testing.assert_close(statistics_loss(*alone, "norm"), together[k : k + 1])
+        )
+        torch.testing.assert_close(statistics_loss(one, weight[:1], theirs, "norm"), together[k : k + 1])
 
 
 def test_the_real_statistics_may_be_wider_than_the_synthetic_ones() -> None:
     mine = {"a": Moments(torch.zeros(1, 2), torch.zeros(1, 2))}
     real = {"a": Moments(torch.ones(1, 2, dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64))}
-    assert statistics_loss(mine, real, "squared").dtype == torch.float32
+    assert statistics_loss(mine, torch.ones(1, 1), real, "squared").dtype == torch.float32
 
 
 def test_a_weight_of_one_takes_the_image_alone() -> None:
