@@ -352,8 +352,8 @@ def _few(found: Barycenters) -> bool:
 
 def _class_lines(axes: Axes, lines: Sequence[tuple[Floats, Floats]], found: Barycenters, names: Sequence[str]) -> None:
     for i, (k, (x, y)) in enumerate(zip(found.classes, lines, strict=True)):
-        axes.plot(x, y, color=color(f"k{i}"), linewidth=1.3, marker="o", markersize=2.4, label=plain(names[k], 8))
-    _legend(axes, columns=5)
+        axes.plot(x, y, color=color(f"k{i}"), linewidth=1.3, marker="o", markersize=2.4, label=plain(names[k], 10))
+    _legend(axes, columns=5 if max(map(len, names)) <= 4 else 3)
 
 
 def _class_band(axes: Axes, x: Floats, rows: Floats) -> None:
