@@ -10,7 +10,6 @@ variance of each class at every batch norm, plain norms. All are timed in turns,
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,6 +25,8 @@ from wmdd.config.synthesis import SynthesisConfig
 from wmdd.core.types import LayerMoments, Moments, Preprocessing
 from wmdd.models import Teacher, build_network
 from wmdd.runtime.device import Machine, Precision, default_precision, open_machine
+from wmdd.runtime.memory import give_back
+from wmdd.runtime.usage import measured
 from wmdd.stages.synthesis import SynthesisProblem, synthesize
 
 PACKAGES = ("torch", "timm", "torchvision")
@@ -153,7 +154,7 @@ def measure(bars: Bars, case: Case, repeats: int) -> None:
 
 
 def measure_memory(bars: Bars, side: int, arguments: argparse.Namespace) -> None:
-    """Peaks of processes of their own, less what the package and the network take before the first step."""
+    """Peaks of processes of their own while they make steps: package, network and all else that lies there included."""
     for precision in dict.fromkeys(("float32", default_precision(arguments.device))):
         found = {}
         for task in ("ours", "bare"):
@@ -167,12 +168,12 @@ def measure_memory(bars: Bars, side: int, arguments: argparse.Namespace) -> None
 
 
 def peak(arguments: argparse.Namespace, task: str, side: str, precision: Precision) -> float:
-    """Megabytes at the peak of a few steps."""
+    """Megabytes at the peak of a few steps, what making the case took given back before."""
     case = Case(*next(case for case in CASES if case[0] == int(side)), arguments.arch, arguments.device)
-    {"ours": case.ours, "bare": case.bare}[task](precision, STEPS)
-    if arguments.device != "cpu":
-        return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    give_back()
+    with measured(torch.device(arguments.device)) as usage:
+        {"ours": case.ours, "bare": case.bare}[task](precision, STEPS)
+    return usage.peak_mb
 
 
 if __name__ == "__main__":

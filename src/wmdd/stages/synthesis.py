@@ -147,11 +147,13 @@ def _backward(
     machine: Machine,
 ) -> dict[str, Tensor]:
     """Add the gradient of the summed losses to ``pixels.grad``; returns the mean of each term over classes."""
-    chunks = torch.arange(len(pixels)).split(config.batch_size)
+    count, most = len(pixels), config.batch_size
+    chunks = [slice(first, min(first + most, count)) for first in range(0, count, most)]
 
-    def observe(rows: Tensor) -> Observation:
+    def observe(rows: slice) -> Observation:
+        shown = pixels if len(chunks) == 1 else pixels[rows]  # the gradient of a slice is a copy of the whole
         with machine.autocast():
-            return teacher.observe(machine.layout(render(pixels[rows.to(pixels.device)], views[rows])))
+            return teacher.observe(machine.layout(render(shown, views[rows])))
 
     if len(chunks) == 1:
         losses = _losses(observe(chunks[0]), problem, compare, config)
@@ -163,8 +165,8 @@ def _backward(
 
 
 def _backward_in_chunks(
-    observe: Callable[[Tensor], Observation],
-    chunks: Sequence[Tensor],
+    observe: Callable[[slice], Observation],
+    chunks: Sequence[slice],
     problem: SynthesisProblem,
     compare: Compare,
     config: SynthesisConfig,
@@ -186,9 +188,9 @@ def _backward_in_chunks(
     return losses
 
 
-def _rows_of(leaf: Tensor, rows: Tensor) -> Tensor:
+def _rows_of(leaf: Tensor, rows: slice) -> Tensor:
     assert leaf.grad is not None
-    return leaf.grad[rows.to(leaf.device)]
+    return leaf.grad[rows]
 
 
 def _flatten(seen: Observation) -> dict[str, Tensor]:
