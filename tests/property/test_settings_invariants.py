@@ -49,7 +49,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "barycenters.solver": st.sampled_from(["exact", "uniform", "paper"]),
     "barycenters.restarts": COUNTS,
     "barycenters.iterations": COUNTS,
-    "synthesis.init": st.sampled_from(["real", "noise"]),
+    "synthesis.init": st.sampled_from(["real", "random", "herding", "k-center", "noise"]),
     "synthesis.steps": st.integers(0, 10**6),
     "synthesis.lr": POSITIVES,
     "synthesis.feature_loss": st.sampled_from(

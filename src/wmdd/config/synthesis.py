@@ -14,7 +14,9 @@ FeatureLoss = Literal["squared", "norm", "wasserstein", "sinkhorn", "sliced", "m
 class SynthesisConfig:
     """Settings of synthesis. The loss of a class: L_k = L_feature + statistics * L_BN + cross_entropy * L_CE."""
 
-    init: Literal["real", "noise"] = setting("real", "start from the real images nearest to the atoms, or from noise")
+    init: Literal["real", "random", "herding", "k-center", "noise"] = setting(
+        "real", "the first images: real ones (nearest to the atoms; or random, herding, k-center), or noise"
+    )
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
     lr: Positive = setting(0.1, "peak learning rate, in units of the normalised pixels; cosine decay")
     feature_loss: FeatureLoss = setting(

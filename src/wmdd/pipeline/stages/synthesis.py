@@ -1,6 +1,6 @@
 """The distilled images, a group of classes at a time, a folder and a file of facts for each class."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,8 +12,10 @@ from wmdd.pipeline.lowered import halve_group, refuse_another_group
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.units import Unit, class_groups
 from wmdd.pipeline.workspace import UnitContext, Workspace
+from wmdd.runtime.random import stream
 from wmdd.stages.matching import compares_measures
 from wmdd.stages.nearest import nearest, nearest_distinct
+from wmdd.stages.selection import herding, k_center, random_rows
 from wmdd.stages.synthesis import SynthesisProblem, noise, synthesize
 from wmdd.storage.images import write_png
 from wmdd.storage.tensors import write_tensors
@@ -98,10 +100,16 @@ class SynthesisStage(Stage):
 
 
 def _start(work: Workspace, k: int, g: int, statistics: ClassStatistics, barycenters: Barycenters) -> Tensor:
-    """Class ``k``'s first images, normalised ``[m, 3, S, S]``: noise, or the real images nearest to the atoms."""
-    config = work.config
+    """Class ``k``'s first images, normalised ``[m, 3, S, S]``: noise, or real images."""
+    config, features = work.config, statistics.features_of(k)
+    select: dict[str, Callable[[], Tensor]] = {
+        "real": lambda: nearest_distinct(barycenters.atoms[g], features),
+        "random": lambda: random_rows(features, config.ipc, stream(config.seed, "start", k)),
+        "herding": lambda: herding(features, config.ipc),
+        "k-center": lambda: k_center(features, config.ipc),
+    }
     if config.synthesis.init == "noise":
         return noise(k, config.ipc, work.image_size, config.seed).to(work.machine.dtype)
-    rows = nearest_distinct(barycenters.atoms[g], statistics.features_of(k))
+    rows = select[config.synthesis.init]()
     chosen = work.train.take(statistics.index_of(k)[rows])
     return work.teacher.preprocessing.normalize(chosen.cpu(), work.machine.dtype)
