@@ -1,6 +1,6 @@
-"""Moments pooled over images, exactly, in any order and any grouping."""
+"""Moments of many layers side by side, and moments pooled over images, exactly, in any order and any grouping."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,39 +9,52 @@ from torch import Tensor
 from wmdd.core.types import LayerMoments, Moments
 
 
+def side_by_side(layers: Iterable[Moments]) -> Moments:
+    """All layers' channels in one row, ``[rows, sum_l C_l]``.
+
+    A network has dozens of layers, each too small for an operation of its own.
+    """
+    means, variances = zip(*layers, strict=True)
+    return Moments(torch.cat(means, dim=1), torch.cat(variances, dim=1))
+
+
 @dataclass(frozen=True)
 class PooledMoments:
-    """Moments of ``G`` classes over the images so far: ``counts [G]``, ``moments[layer]`` ``[G, C]``, all float64."""
+    """Moments of ``G`` classes over the images so far, all float64.
+
+    ``counts [G]``, and ``together [G, sum_l C_l]`` with the channels of all layers, ``widths[layer]`` of each.
+    """
 
     counts: Tensor
-    moments: LayerMoments
+    together: Moments
+    widths: Mapping[str, int]
 
     @classmethod
     def of_images(cls, images: LayerMoments, groups: Tensor, num_groups: int) -> "PooledMoments":
-        """Pool per-image moments ``[B, C]``, image ``b`` belonging to class ``groups[b]``."""
+        """Pool per-image moments ``[B, C]``, image ``b`` belonging to class ``groups[b]``.
+
+        Law of total variance: the mean of the images' variances plus the variance of their means.
+        """
         member = torch.nn.functional.one_hot(groups, num_groups).T.double()
         counts = member.sum(dim=1)
         share = member / counts.clamp(min=1)[:, None]
-        return cls(counts, {name: _pool(m, share, groups) for name, m in images.items()})
+        means, variances = (moment.double() for moment in side_by_side(images.values()))
+        mean = share @ means
+        together = Moments(mean, share @ (variances + (means - mean[groups]).square()))
+        return cls(counts, together, {layer: moments.mean.shape[1] for layer, moments in images.items()})
+
+    @property
+    def moments(self) -> LayerMoments:
+        """``[G, C_l]`` for each layer."""
+        apart = (moment.split(list(self.widths.values()), dim=1) for moment in self.together)
+        return {layer: Moments(*pair) for layer, pair in zip(self.widths, zip(*apart, strict=True), strict=True)}
 
     def merge(self, other: "PooledMoments") -> "PooledMoments":
         """The moments of both sets of images together (Chan, Golub and LeVeque 1979); associative and commutative."""
         counts = self.counts + other.counts
         share = (other.counts / counts.clamp(min=1))[:, None]
-        return PooledMoments(counts, _merge(self.moments, other.moments, share))
-
-
-def _pool(images: Moments, share: Tensor, groups: Tensor) -> Moments:
-    """Law of total variance: the mean of the images' variances plus the variance of their means."""
-    means, variances = images.mean.double(), images.var.double()
-    mean = share @ means
-    return Moments(mean, share @ (variances + (means - mean[groups]).square()))
-
-
-def _merge(first: Mapping[str, Moments], second: Mapping[str, Moments], share: Tensor) -> LayerMoments:
-    merged = {}
-    for name, (mean, var) in first.items():
-        delta = second[name].mean - mean
+        mean, var = self.together
+        delta = other.together.mean - mean
         between = share * (1 - share) * delta.square()
-        merged[name] = Moments(mean + share * delta, var + share * (second[name].var - var) + between)
-    return merged
+        together = Moments(mean + share * delta, var + share * (other.together.var - var) + between)
+        return PooledMoments(counts, together, self.widths)

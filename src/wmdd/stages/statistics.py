@@ -45,7 +45,7 @@ def collect_statistics(
     counts = torch.bincount(position[images.labels[index]], minlength=len(classes))
     return ClassStatistics(
         classes=tuple(classes),
-        moments={name: Moments(mean.cpu(), var.cpu()) for name, (mean, var) in pooled.moments.items()},
+        moments={name: Moments(mean.cpu().clone(), var.cpu().clone()) for name, (mean, var) in pooled.moments.items()},
         features=torch.cat(features),
         offsets=torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]),
         index=index,
