@@ -24,8 +24,8 @@ from paired import in_turns
 from wmdd.config.synthesis import SynthesisConfig
 from wmdd.core.types import LayerMoments, Moments, Preprocessing
 from wmdd.models import Teacher, build_network
+from wmdd.runtime.allocator import give_back
 from wmdd.runtime.device import Machine, Precision, default_precision, open_machine
-from wmdd.runtime.memory import give_back
 from wmdd.runtime.usage import measured
 from wmdd.stages.synthesis import SynthesisProblem, synthesize
 

@@ -9,6 +9,7 @@ from importlib import import_module
 
 from wmdd.cli.arguments import Parser
 from wmdd.core.errors import WmddError
+from wmdd.runtime.allocator import keep_freed
 
 _VERBS = {
     "run": "do everything: teacher, statistics, barycenters, images, labels, students, report",
@@ -84,6 +85,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if arguments.verb is None:
         parser.print_help()
         return 0
+    keep_freed()
     try:
         import_module(_module(arguments.verb)).execute(arguments)
         sys.stdout.flush()

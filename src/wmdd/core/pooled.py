@@ -40,7 +40,9 @@ class PooledMoments:
         share = member / counts.clamp(min=1)[:, None]
         means, variances = (moment.double() for moment in side_by_side(images.values()))
         mean = share @ means
-        together = Moments(mean, share @ (variances + (means - mean[groups]).square()))
+        # In place: as large as all activations' moments, and fresh memory costs more than the arithmetic.
+        between = means.sub_(mean[groups]).square_()
+        together = Moments(mean, share @ variances.add_(between))
         return cls(counts, together, {layer: moments.mean.shape[1] for layer, moments in images.items()})
 
     @property

@@ -11,7 +11,8 @@ from wmdd.config import RunConfig
 from wmdd.data import ImageSource
 from wmdd.pipeline.plan.probe import STEADY_STEPS
 from wmdd.pipeline.plan.rehearsal import Rehearsal
-from wmdd.runtime.memory import available_bytes, give_back
+from wmdd.runtime.allocator import give_back
+from wmdd.runtime.memory import available_bytes
 from wmdd.runtime.usage import measured
 from wmdd.stages.synthesis import synthesize
 

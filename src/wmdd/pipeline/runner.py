@@ -21,6 +21,7 @@ from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.stages import ALL_STAGES
 from wmdd.pipeline.units import Shard, Unit
 from wmdd.pipeline.workspace import Workspace, unit_context
+from wmdd.runtime.allocator import give_back
 from wmdd.runtime.progress import Reporter
 from wmdd.runtime.usage import machine_name, measured, versions
 
@@ -185,6 +186,7 @@ def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> int:
     done = work.run.records(stage.name)
     inputs = {name: work.run.stage_digest(name) for name in stage.needs}
     fresh = 0
+    give_back()  # or the memory of the stage before would count as this one's
     for unit in shard.share(units):
         key = _key(stage, unit, work, inputs)
         if (record := done.get(unit.name)) is None:

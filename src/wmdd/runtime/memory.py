@@ -1,6 +1,5 @@
 """How much memory a process may still take."""
 
-import ctypes
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -21,12 +20,6 @@ def available_bytes(device: torch.device, cgroup: Path = Path("/sys/fs/cgroup"))
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return min([_machine_bytes(), *_cgroup_bytes(cgroup)])
-
-
-def give_back() -> None:
-    """Return what the C library holds unused to the system, so that what is taken next shows."""
-    with suppress(OSError, AttributeError):  # glibc alone has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _machine_bytes() -> int:

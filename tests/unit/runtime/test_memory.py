@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wmdd.runtime.memory import available_bytes, give_back
+from wmdd.runtime.memory import available_bytes
 
 CPU = torch.device("cpu")
 
@@ -46,7 +46,3 @@ def test_the_limit_of_a_container_counts_but_not_its_file_cache(tmp_path: Path) 
 def test_what_is_no_limit_is_none(limit: object, tmp_path: Path) -> None:
     root = write(tmp_path / "c", memory_max=limit, memory_current=2000, memory_stat="inactive_file 0")
     assert available_bytes(CPU, root) > 1e6
-
-
-def test_giving_back_is_harmless() -> None:
-    give_back()
