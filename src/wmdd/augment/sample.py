@@ -37,18 +37,15 @@ def sample_views(
     min_area: float,
     flip: bool,
     roll: int = 0,
-    shared: bool = False,
 ) -> Views:
-    """``count`` random views of ``size`` px images; ``shared`` gives them all the same one.
+    """``count`` random views of ``size`` px images.
 
     ``roll`` is the largest circular shift in pixels, either way. ``flip`` mirrors half of them.
     """
-    drawn = 1 if shared else count
-    box = sample_boxes(drawn, size, min_area, generator)
-    mirrored = torch.rand(drawn, generator=generator) < (0.5 if flip else 0.0)
-    shift = torch.randint(-roll, roll + 1, (drawn, 2), generator=generator, dtype=torch.int32)
-    rows = torch.zeros(count, dtype=torch.int64) if shared else torch.arange(count)
-    return Views(box, mirrored, shift)[rows]
+    box = sample_boxes(count, size, min_area, generator)
+    mirrored = torch.rand(count, generator=generator) < (0.5 if flip else 0.0)
+    shift = torch.randint(-roll, roll + 1, (count, 2), generator=generator, dtype=torch.int32)
+    return Views(box, mirrored, shift)
 
 
 def sample_mixes(count: int, size: int, generator: Generator) -> Mixes:

@@ -42,10 +42,11 @@ def collect_statistics(
         features.append(seen.features.float().cpu())
         log(step, len(chunks))
     assert pooled is not None
+    own = {layer: Moments(mean.cpu().clone(), var.cpu().clone()) for layer, (mean, var) in pooled.moments.items()}
     counts = torch.bincount(position[images.labels[index]], minlength=len(classes))
     return ClassStatistics(
         classes=tuple(classes),
-        moments={name: Moments(mean.cpu().clone(), var.cpu().clone()) for name, (mean, var) in pooled.moments.items()},
+        moments=own,  # not slices of one tensor: files hold each layer by itself
         features=torch.cat(features),
         offsets=torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]),
         index=index,
