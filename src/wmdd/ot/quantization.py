@@ -48,11 +48,7 @@ def search(measures: Measures, m: int, seed: int, restarts: int, iterations: int
         return measures.loaded.new_zeros(len(measures), 1, measures.loaded.shape[1] - 1), [[] for _ in measures.sizes]
     filled = filled_up(measures)
     jobs = Jobs.each(filled, restarts)
-    starts = greedy_seeds(filled, m, restarts, [torch.Generator().manual_seed(seed) for _ in measures.sizes])
-    for g, size in enumerate(measures.sizes):
-        if suits(size, m):  # asked of each class by itself: what stands beside it must not matter
-            starts[g, 0] = ward_atoms(measures, g, m)
-    rough = descend(assign(jobs, starts.flatten(0, 1)), iterations, ROUGH_TOLERANCE)
+    rough = descend(assign(jobs, _starts(measures, jobs, m, seed)), iterations, ROUGH_TOLERANCE)
     annealed = descend(assign(jobs, soften(jobs, rough.atoms)), iterations, SEARCH_TOLERANCE)
     lower = annealed.cost < rough.cost
     atoms = torch.where(lower[:, None, None], annealed.atoms, rough.atoms)
@@ -62,6 +58,19 @@ def search(measures: Measures, m: int, seed: int, restarts: int, iterations: int
         [*accumulate(rough.history(j) + annealed.history(j), min), *settled.history(g)] for g, j in enumerate(winners)
     ]
     return settled.atoms, histories
+
+
+def _starts(measures: Measures, jobs: Jobs, m: int, seed: int) -> Tensor:
+    """Where each of ``jobs`` begins, ``[J, m, D]``: Ward's tree in the first of a class whose cells are small."""
+    # Asked of each class by itself: what stands beside it must not matter.
+    trees = {sets.start: g for g, sets, _ in jobs.groups if suits(measures.sizes[g], m)}
+    seeded = [j not in trees for j in range(len(jobs))]
+    starts = measures.loaded.new_empty(len(jobs), m, measures.loaded.shape[1] - 1)
+    if any(seeded):
+        starts[seeded] = greedy_seeds(jobs.select(seeded), m, seed)
+    for j, g in trees.items():
+        starts[j] = ward_atoms(measures, g, m)
+    return starts
 
 
 def _finish(

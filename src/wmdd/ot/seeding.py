@@ -1,20 +1,16 @@
 """Where Lloyd's iteration starts: greedy k-means++, for many sets at once."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from wmdd.ot.ragged import Jobs, Measures, functionals
+from wmdd.ot.ragged import Jobs, functionals
 
 
-def draw(generators: Sequence[torch.Generator], *shape: int) -> Tensor:
-    """Uniform numbers ``[G, *shape]`` in float64, every measure's from its own generator on the CPU.
-
-    So a seed means the same on every device, and a measure's numbers do not depend on what else is solved.
-    """
-    return torch.stack([torch.rand(*shape, generator=generator, dtype=torch.float64) for generator in generators])
+def draw(seed: int, *shape: int) -> Tensor:
+    """Uniform numbers ``[*shape]`` in float64, drawn on the CPU: a seed means the same on every device."""
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def sample_entries(jobs: Jobs, mass: Tensor, uniform: Tensor) -> Tensor:
@@ -33,15 +29,15 @@ def sample_entries(jobs: Jobs, mass: Tensor, uniform: Tensor) -> Tensor:
     return drawn
 
 
-def greedy_seeds(measures: Measures, m: int, starts: int, generators: Sequence[torch.Generator]) -> Tensor:
-    """``starts`` sets of m seeds from every measure's points, ``[G, starts, m, D]``.
+def greedy_seeds(jobs: Jobs, m: int, seed: int) -> Tensor:
+    """A set of m seeds for each of ``jobs`` from its measure's points, ``[J, m, D]``.
 
     k-means++ (Arthur and Vassilvitskii 2007) draws the next seed with probability proportional to the squared
     distance to the seeds so far; the greedy variant draws ``2 + log m`` of them and keeps the one that lowers the cost
-    most.
+    most. A measure's draws do not depend on what else is solved.
     """
-    jobs, trials = Jobs.each(measures, starts), 2 + int(math.log(m))
-    uniform = draw(generators, starts, m, trials).flatten(0, 1)
+    measures, trials = jobs.measures, 2 + int(math.log(m))
+    uniform = torch.cat([draw(seed, sets.stop - sets.start, m, trials) for _, sets, _ in jobs.groups])
     masses = measures.masses[jobs.rows]
     tried = jobs.rows[sample_entries(jobs, masses, uniform[:, 0, :1])]
     shares = torch.full_like(masses, math.inf)
@@ -49,7 +45,7 @@ def greedy_seeds(measures: Measures, m: int, starts: int, generators: Sequence[t
     for step in range(1, m):
         tried = jobs.rows[sample_entries(jobs, shares, uniform[:, step])]
         chosen.append(_keep_best(jobs, tried, shares))
-    return measures.points(torch.stack(chosen, 1).flatten()).view(len(measures), starts, m, -1)
+    return measures.points(torch.stack(chosen, 1).flatten()).view(len(jobs), m, -1)
 
 
 def _keep_best(jobs: Jobs, tried: Tensor, shares: Tensor) -> Tensor:

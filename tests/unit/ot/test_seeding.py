@@ -11,7 +11,7 @@ def measures(*classes: torch.Tensor) -> Measures:
 def test_sampling_follows_the_mass_and_skips_what_has_none() -> None:
     jobs = Jobs(measures(torch.zeros(4, 1), torch.zeros(2, 1)), (0, 0, 0, 1))
     mass = torch.tensor([0.0, 1.0, 0.0, 3.0, 1e-30, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e30, 1e30])
-    drawn = sample_entries(jobs, mass, draw([torch.Generator().manual_seed(0)], 4, 4000)[0])
+    drawn = sample_entries(jobs, mass, draw(0, 4, 4000))
     share = torch.stack([row.bincount(minlength=14) for row in drawn]) / 4000
     torch.testing.assert_close(share[0, :4], torch.tensor([0.0, 0.25, 0.0, 0.75]), atol=0.03, rtol=0)
     assert share[1, 4] == 1
@@ -21,15 +21,14 @@ def test_sampling_follows_the_mass_and_skips_what_has_none() -> None:
 
 def test_seeds_are_distinct_points_one_in_every_far_cluster() -> None:
     clusters = torch.tensor([[0.0], [100.0], [200.0]]).repeat(5, 1) + torch.arange(15).view(-1, 1) * 0.01
-    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
-    seeds = greedy_seeds(measures(clusters, clusters[:9]), 3, 6, generators)
-    assert seeds.shape == (2, 6, 3, 1)
-    for start in seeds.flatten(0, 1)[..., 0]:
+    seeds = greedy_seeds(Jobs.each(measures(clusters, clusters[:9]), 6), 3, 0)
+    assert seeds.shape == (12, 3, 1)
+    for start in seeds[..., 0]:
         assert start.sort().values.diff().min() > 50
 
 
 def test_a_class_draws_the_same_whatever_stands_beside_it() -> None:
     points = torch.randn(30, 3, generator=torch.Generator().manual_seed(2))
-    alone = greedy_seeds(measures(points), 5, 2, [torch.Generator().manual_seed(9)])
-    beside = greedy_seeds(measures(points * 1e4, points), 5, 2, [torch.Generator().manual_seed(9) for _ in range(2)])
-    assert torch.equal(alone[0], beside[1])
+    alone = greedy_seeds(Jobs(measures(points), (0, 0)), 5, 9)
+    beside = greedy_seeds(Jobs(measures(points * 1e4, points), (0, 1, 1)), 5, 9)
+    assert torch.equal(alone, beside[1:])
