@@ -1,6 +1,6 @@
 """Large problems in blocks of classes: bounded memory, one thread a block, the same result however they are cut."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, groupby
 
@@ -48,13 +48,22 @@ def solve_in_blocks(
 
     if device.type != "cpu":
         return join([solve_block(classes) for classes in split(problem, GPU_BLOCK, 1)])
-    threads = torch.get_num_threads()
-    blocks = split(problem, CPU_BLOCK, threads)
+    blocks = split(problem, CPU_BLOCK, torch.get_num_threads())
     wide = {classes: solve_block(classes) for classes in blocks if class_bytes(problem, classes) > WIDE}
     narrow = [classes for classes in blocks if classes not in wide]
+    found = wide | dict(zip(narrow, _one_thread_each(solve_block, narrow), strict=True))
+    return join([found[classes] for classes in blocks])
+
+
+def _one_thread_each(
+    solve_block: Callable[[range], BarycenterOutput], blocks: Sequence[range]
+) -> list[BarycenterOutput]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
+        if len(blocks) < 2:  # a thread of its own would begin with fresh memory
+            return list(map(solve_block, blocks))
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            found = wide | dict(zip(narrow, pool.map(solve_block, narrow), strict=True))
+            return list(pool.map(solve_block, blocks))
     finally:
         torch.set_num_threads(threads)
-    return join([found[classes] for classes in blocks])

@@ -1,5 +1,7 @@
 """Leaving the nearest local optimum of Lloyd's iteration: cells that are soft at first, and harden."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -18,24 +20,44 @@ def soften(jobs: Jobs, atoms: Tensor) -> Tensor:
     in their local optimum end in the same, better one.
     """
     rounds = min(max(ATOM_ROUNDS // atoms.shape[1], ROUNDS[0]), ROUNDS[1])
+    runs = [(run.sets, _Shared.of(jobs.measures, run)) for run in jobs.runs(atoms.shape[1])]
     for step in range(rounds):
         share = WIDEST * (HARDEST / WIDEST) ** (step / (rounds - 1))
         moved = torch.empty_like(atoms)
-        for run in jobs.runs(atoms.shape[1]):
-            moved[run.sets] = _soft_means(jobs.measures, run, atoms[run.sets], share)
+        for sets, shared in runs:
+            moved[sets] = shared.means(atoms[sets], share)
         atoms = moved
     return atoms
 
 
-def _soft_means(measures: Measures, run: Run, atoms: Tensor, share: float) -> Tensor:
-    loaded, energies = measures.span(run.measures, measures.loaded), measures.span(run.measures, measures.energies)
-    count, m, _ = atoms.shape
-    epsilon = share * energies.sum(1, keepdim=True).clamp(min=torch.finfo(atoms.dtype).tiny)
-    table = measures.tables(run.measures, functionals(atoms).view(len(loaded), -1, loaded.shape[2]))
-    table /= -(epsilon * loaded[:, :, -1])[:, None]
-    belongs = measures.rooms.take("belongs", tuple(table.shape), table)
-    torch.softmax(table.view(count, m, -1), 1, out=belongs.view(count, m, -1))
-    sums = torch.bmm(belongs, loaded).view(count, m, -1)
-    mass = sums[..., -1:]
-    # An atom so far out that no point has a share of it stays where it is.
-    return torch.where(mass > 0, sums[..., :-1] / mass.clamp(min=torch.finfo(mass.dtype).tiny), atoms)
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    """Measures whose points are shared among atoms.
+
+    Their rows as ``loaded [G', n, D + 1]`` and without the masses, as ``points [G', D + 1, n]``, each measure's
+    ``variances [G', 1, 1]``, and ``room`` for the shares.
+    """
+
+    measures: Measures
+    loaded: Tensor
+    points: Tensor
+    variances: Tensor
+
+    @staticmethod
+    def of(measures: Measures, run: Run) -> "_Shared":
+        loaded, energies = measures.span(run.measures, measures.loaded), measures.span(run.measures, measures.energies)
+        variances = energies.sum(1).clamp(min=torch.finfo(loaded.dtype).tiny)[:, None, None]
+        return _Shared(measures, loaded, (loaded / loaded[..., -1:]).mT.contiguous(), variances)
+
+    def means(self, atoms: Tensor, share: float) -> Tensor:
+        """Where ``atoms [J, m, D]`` move with an epsilon of ``share`` of the variance."""
+        count, m, _ = atoms.shape
+        closeness = functionals(atoms).view(len(self.loaded), -1, self.loaded.shape[2]) / (-share * self.variances)
+        shape = (len(self.loaded), closeness.shape[1], self.loaded.shape[1])
+        table = torch.bmm(closeness, self.points, out=self.measures.rooms.take("tables", shape, atoms))
+        belongs = self.measures.rooms.take("belongs", shape, atoms)
+        torch.softmax(table.view(count, m, -1), 1, out=belongs.view(count, m, -1))
+        sums = torch.bmm(belongs, self.loaded).view(count, m, -1)
+        mass = sums[..., -1:]
+        # An atom so far out that no point has a share of it stays where it is.
+        return torch.where(mass > 0, sums[..., :-1] / mass.clamp(min=torch.finfo(mass.dtype).tiny), atoms)
