@@ -19,6 +19,7 @@ from wmdd.core.types import Preprocessing
 from wmdd.data import open_source
 from wmdd.data.images import Images, MemoryImages, StreamedImages
 from wmdd.models import Teacher, build_network
+from wmdd.runtime.allocator import keep_freed
 from wmdd.runtime.device import open_machine
 from wmdd.stages.statistics import collect_statistics
 
@@ -30,6 +31,7 @@ def main() -> None:
     parser = network_parser(__doc__)
     parser.add_argument("--data", help="folder of images to stream")
     arguments = parser.parse_args()
+    keep_freed()
     bars = Bars(("torch", "timm", "pillow"))
     for side, count in CASES[:1] if arguments.quick else CASES:
         in_memory(bars, side, count, arguments)

@@ -27,6 +27,7 @@ from paired import in_turns
 from wmdd.config import PROTOCOLS
 from wmdd.core.types import Preprocessing
 from wmdd.models import build_network
+from wmdd.runtime.allocator import keep_freed
 from wmdd.runtime.device import Machine, default_precision, open_machine
 from wmdd.stages.evaluation import stored_labels, train_student
 from wmdd.stages.relabel import EpochViews, plan_epoch, show
@@ -39,6 +40,7 @@ SHORT = 1  # epochs of the second timing, which is subtracted: it takes what a c
 def main() -> None:
     arguments = network_parser(__doc__).parse_args()
     bars = Bars(("torch", "timm", "torchvision", "pillow"))
+    keep_freed()
     machine = open_machine(arguments.device, default_precision(arguments.device), torch.get_num_threads())
     for side, count, batch in CASES[:1] if arguments.quick else CASES:
         Measurement(side, count, batch, arguments.arch, machine).run(bars, 2 if arguments.quick else 7)

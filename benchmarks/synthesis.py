@@ -24,7 +24,7 @@ from paired import in_turns
 from wmdd.config.synthesis import SynthesisConfig
 from wmdd.core.types import LayerMoments, Moments, Preprocessing
 from wmdd.models import Teacher, build_network
-from wmdd.runtime.allocator import give_back
+from wmdd.runtime.allocator import give_back, keep_freed
 from wmdd.runtime.device import Machine, Precision, default_precision, open_machine
 from wmdd.runtime.usage import measured
 from wmdd.stages.synthesis import SynthesisProblem, synthesize
@@ -39,6 +39,7 @@ def main() -> None:
     parser = network_parser(__doc__)
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    keep_freed()
     if arguments.child:
         print(json.dumps(peak(arguments, *arguments.child)))
         return

@@ -33,6 +33,7 @@ from wmdd.core.types import Preprocessing
 from wmdd.data.images import MemoryImages
 from wmdd.models import build_network
 from wmdd.pipeline.runner import run_stages
+from wmdd.runtime.allocator import keep_freed
 from wmdd.runtime.device import Machine, Precision, default_precision, open_machine
 from wmdd.runtime.progress import Reporter
 from wmdd.stages.teacher import train_teacher
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder of images to train on, instead of the digits")
     parser.add_argument("--teacher-epochs", type=int, default=TeacherConfig().epochs)
     arguments = parser.parse_args()
+    keep_freed()
     bars = Bars(("torch", "timm"))
     for side, count, batch in CASES[:1] if arguments.quick else CASES:
         step(bars, side, count, batch, arguments)

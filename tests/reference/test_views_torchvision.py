@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
-from wmdd.augment import Mixes, Views, render, render_mixed, resample, sample_mixes, sample_views
-from wmdd.augment.apply import interpolation
+from wmdd.augment import Mixes, Views, render, render_mixed, sample_mixes, sample_views
 from wmdd.data import MemoryImages
 
 COUNT = 24
@@ -53,21 +52,6 @@ def test_any_box_down_to_one_pixel(images: Tensor) -> None:
     shown = render(images, views)
     for i in range(COUNT):
         torch.testing.assert_close(shown[i], literally(images[i], views, i), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("out", [3, 8, 13, 31, 32, 50])
-def test_resizing_down_is_antialiased_as_torchvisions(images: Tensor, out: int) -> None:
-    box = torch.tensor([[0, 0, 32, 32], [5, 2, 20, 29], [17, 11, 9, 14]], dtype=torch.int32)
-    left, top, width, height = box.unbind(dim=1)
-    shown = resample(
-        images[:3],
-        interpolation(top, height, 32, out, torch.float64),
-        interpolation(left, width, 32, out, torch.float64),
-    )
-    for i in range(3):
-        x, y, w, h = box[i].tolist()
-        expected = TF.resized_crop(images[i], y, x, h, w, [out, out], antialias=True)
-        torch.testing.assert_close(shown[i], expected, rtol=0, atol=1e-6)
 
 
 def test_float32_views_are_exact_to_its_rounding(images: Tensor) -> None:

@@ -1,67 +1,64 @@
 """Rendering views.
 
-Crop, resize, flip and roll act on rows and columns separately, so a view of an image X is A_y X A_x' with two small
-interpolation matrices: two batched matrix products, differentiable, deterministic on every device, one resampling.
+Crop, resize, flip and roll act on rows and columns separately, so a view of an image X is A_y X A_x'. A view is as
+large as its image, so a crop is only ever enlarged, and a row of these matrices has two entries: bilinear
+interpolation, differentiable, deterministic on every device, one resampling.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from wmdd.augment.views import Mixes, Views
 
 
-def interpolation(
-    start: Tensor, length: Tensor, size: int, out: int, dtype: torch.dtype, order: Tensor | None = None
-) -> Tensor:
-    """Matrices ``[B, out, size]`` that resize the pixels ``start : start + length`` of a row of ``size`` to ``out``.
+@dataclass(frozen=True)
+class Taps:
+    """``B`` matrices ``[S, S]`` with two entries a row: ``weight [B, S, 2]`` in columns ``source int64 [B, S, 2]``."""
 
-    Bilinear with antialiasing, edges repeated: the weights of torchvision's ``resized_crop``. Row ``i`` has a triangle
-    of half-width ``max(1, length / out)`` around the source position of output pixel ``order[:, i]`` (``[B, out]``;
-    None: ``i`` itself).
+    source: Tensor
+    weight: Tensor
+
+    def apply(self, lines: Tensor) -> Tensor:
+        """The products with ``lines [B, S, W]``, of the same shape."""
+        count, size, width = lines.shape
+        table = lines.reshape(count * size, width)
+        first = torch.arange(0, count * size, size, device=lines.device)[:, None]
+        found = embedding_bag(
+            (self.source.flatten(1) + first).view(-1, 2), table, mode="sum", per_sample_weights=self.weight.view(-1, 2)
+        )
+        return found.view(count, size, width)
+
+
+def taps(start: Tensor, length: Tensor, order: Tensor, dtype: torch.dtype) -> Taps:
+    """How the pixels ``start : start + length`` (``[B]``) of rows of S are enlarged to S pixels again.
+
+    Output pixel ``i`` is number ``order[:, i]`` (``[B, S]``) of the enlarged ones. Bilinear, edges repeated: the
+    weights of torchvision's ``resized_crop``.
     """
-    device = start.device
-    first, length = start.to(dtype)[:, None], length.to(dtype)[:, None]
-    position = torch.arange(out, device=device)[None] if order is None else order
-    centre = first + (position.to(dtype) + 0.5) * (length / out)
-    source = torch.arange(size, device=device, dtype=dtype)[None] + 0.5
-    inside = (source > first) & (source < first + length)
-    # In place: these matrices are as large as the images, and fresh memory costs more than the arithmetic.
-    weights = (source[:, None] - centre[:, :, None]).abs_().div_((length / out).clamp(min=1)[:, :, None])
-    weights.neg_().add_(1).clamp_(min=0).mul_(inside[:, None])
-    return weights.div_(weights.sum(dim=2, keepdim=True))
+    first, last = start.to(dtype)[:, None], (start + length - 1).to(dtype)[:, None]
+    scale = length.to(dtype)[:, None] / order.shape[1]
+    centre = (first + (order.to(dtype) + 0.5) * scale - 0.5).clamp(first, last)
+    lower = centre.floor()
+    weight = centre - lower
+    source = torch.stack([lower, (lower + 1).clamp(max=last)], dim=2)
+    return Taps(source.long(), torch.stack([1 - weight, weight], dim=2))
 
 
-def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """``A_y X A_x'``: ``images [B, C, S, S]``, ``rows`` and ``columns`` ``[B, out, S]`` to ``[B, C, out, out]``.
-
-    Nothing is copied for images in the layout of :func:`row_major`: each product runs over all channels of an image.
-    """
-    count, channels, size, _ = images.shape
-    lines = images.transpose(1, 2).reshape(count, size, channels * size)
-    down = (rows @ lines).view(count, -1, size)
-    return (down @ columns.transpose(1, 2)).view(count, rows.shape[1], channels, -1).transpose(1, 2)
-
-
-def row_major(images: Tensor) -> Tensor:
-    """``images [B, C, S, S]`` laid out by image, row, channel and column."""
-    return images.transpose(1, 2).contiguous().transpose(1, 2)
+def column_major(images: Tensor) -> Tensor:
+    """``images [B, C, S, S]`` laid out by image, column, channel and row."""
+    return images.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
 
 
 def render(images: Tensor, views: Views) -> Tensor:
-    """The views of ``images`` (floating point ``[B, C, S, S]``), one each, at the same side."""
-    size = images.shape[-1]
-    views = views.to(images.device)
-    left, top, width, height = views.box.unbind(dim=1)
-    down, right = views.roll.unbind(dim=1)
-    position = torch.arange(size, device=images.device)[None]
-    # Which pixel of the resized crop each pixel of the view shows: rolled, and mirrored before that.
-    row, column = (position - down[:, None]) % size, (position - right[:, None]) % size
-    column = torch.where(views.flip[:, None], size - 1 - column, column)
-    rows = interpolation(top, height, size, size, images.dtype, row)
-    columns = interpolation(left, width, size, size, images.dtype, column)
-    return resample(images, rows, columns)
+    """The views of ``images`` (floating point ``[B, C, S, S]``), one each, at the same side; channels last in memory.
+
+    Images in the layout of :func:`column_major` are not copied.
+    """
+    return _pictures(_lines(images, views.to(images.device)), images.shape[1])
 
 
 def render_mixed(pick: Callable[[Tensor], Tensor], views: Views, mixes: Mixes | None, rows: Tensor) -> Tensor:
@@ -70,18 +67,38 @@ def render_mixed(pick: Callable[[Tensor], Tensor], views: Views, mixes: Mixes | 
     ``pick`` gives the images ``float [B, C, S, S]`` of any rows; ``views`` and ``mixes`` describe all ``M`` images. Any
     subset of rows gives the same pixels, so labels made in one batch size are valid in every other.
     """
-    shown = render(pick(rows), views[rows])
-    if mixes is None:
-        return shown
-    partner = mixes.partner[rows]
-    other = render(pick(partner), views[partner])
-    return torch.where(_mask(mixes.box[rows].to(shown.device), shown.shape[-1]), other, shown)
+    images = pick(rows)
+    channels, device = images.shape[1], images.device
+    lines = _lines(images, views[rows].to(device))
+    if mixes is not None:
+        partner = mixes.partner[rows]
+        other = _lines(pick(partner), views[partner].to(device))
+        lines = torch.where(_inside(mixes.box[rows].to(device), lines.shape[1], channels), other, lines)
+    return _pictures(lines, channels)
 
 
-def _mask(box: Tensor, size: int) -> Tensor:
-    """Boolean ``[B, 1, size, size]``, true inside the boxes ``[B, 4]``."""
+def _lines(images: Tensor, views: Views) -> Tensor:
+    """Views as ``[B, S, S * C]``: by row, then column and channel."""
+    count, channels, size, _ = images.shape
+    left, top, width, height = views.box.unbind(dim=1)
+    down, right = views.roll.unbind(dim=1)
+    position = torch.arange(size, device=images.device)[None]
+    # Which pixel of the resized crop each pixel of the view shows: rolled, and mirrored before that.
+    row, column = (position - down[:, None]) % size, (position - right[:, None]) % size
+    column = torch.where(views.flip[:, None], size - 1 - column, column)
+    across = taps(left, width, column, images.dtype).apply(images.permute(0, 3, 1, 2).reshape(count, size, -1))
+    by_row = across.view(count, size * channels, size).transpose(1, 2)
+    return taps(top, height, row, images.dtype).apply(by_row)
+
+
+def _pictures(lines: Tensor, channels: int) -> Tensor:
+    return lines.view(*lines.shape[:2], -1, channels).permute(0, 3, 1, 2)
+
+
+def _inside(box: Tensor, size: int, channels: int) -> Tensor:
+    """Boolean ``[B, S, S * C]``, true inside the boxes ``[B, 4]``."""
     left, top, width, height = (edge[:, None] for edge in box.unbind(dim=1))
     position = torch.arange(size, device=box.device)[None]
     rows = (position >= top) & (position < top + height)
     columns = (position >= left) & (position < left + width)
-    return (rows[:, :, None] & columns[:, None, :])[:, None]
+    return rows[:, :, None] & columns.repeat_interleave(channels, dim=1)[:, None]

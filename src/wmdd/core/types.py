@@ -41,7 +41,8 @@ class Preprocessing:
 
     def normalize(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """``uint8 [B, 3, S, S]`` in 0..255 to the network's input of ``dtype``."""
-        return (images.to(dtype) / 255 - self._column(self.mean, images, dtype)) / self._column(self.std, images, dtype)
+        values = images.to(dtype, copy=True)  # then in place: fresh memory costs more than the arithmetic
+        return values.div_(255).sub_(self._column(self.mean, images, dtype)).div_(self._column(self.std, images, dtype))
 
     def denormalize(self, pixels: Tensor) -> Tensor:
         """A network input back to the nearest ``uint8 [B, 3, S, S]``; values outside [0, 1] are clipped."""

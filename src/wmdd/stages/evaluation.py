@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from wmdd.augment import column_major
 from wmdd.config.protocols import Protocol
 from wmdd.core.types import Preprocessing
 from wmdd.losses import hard_label_loss, soft_label_loss
@@ -77,7 +78,7 @@ def train_student(
     )
     if state := savepoint.load():
         trainer.load(state)
-    images = images.to(machine.device)
+    images = column_major(images.to(machine.device))
     labels = labels.to(machine.device)
     importance = weights / weights.mean() if protocol.weighted else torch.ones_like(weights)
     network.train()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wmdd.augment import Views, render, row_major, sample_views
+from wmdd.augment import Views, column_major, render, sample_views
 from wmdd.config.synthesis import SynthesisConfig
 from wmdd.core.types import LayerMoments, Moments, Observation
 from wmdd.losses import statistics_loss
@@ -74,7 +74,7 @@ def synthesize(
     match = feature_match(config.feature_loss, problem.classes, problem.atoms, problem.real, seed)
     size, ipc = problem.start.shape[-1], problem.start.shape[1]
     lower, upper = teacher.preprocessing.bounds(problem.start)
-    pixels = Pixels(row_major(problem.start.flatten(0, 1)), lower, upper)
+    pixels = Pixels(column_major(problem.start.flatten(0, 1)), lower, upper)
     plan = [_plan_views(k, ipc, size, config, seed, flip=flip) for k in problem.classes]
     for step in range(_restore(savepoint, pixels), config.steps):
         views = _views_at(plan, step, ipc)

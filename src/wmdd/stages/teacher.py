@@ -41,6 +41,7 @@ def train_teacher(
             momentum=config.momentum,
             nesterov=config.nesterov,
             weight_decay=config.weight_decay,
+            fused=True,
         ),
         lr=config.lr,
         total_steps=total_steps(config.epochs, len(images), config.batch_size),

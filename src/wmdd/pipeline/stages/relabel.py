@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from wmdd.augment import column_major
 from wmdd.core.types import SoftLabels
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.stages.image_sets import load_set, set_names
@@ -53,7 +54,7 @@ class RelabelStage(Stage):
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         (protocol,) = [p for p in protocols(work.config.evaluation) if p.name == unit.covers["protocol"]]
-        images = load_set(unit.covers["images"], work).images.to(work.machine.device)
+        images = column_major(load_set(unit.covers["images"], work).images.to(work.machine.device))
         first, last = unit.covers["epochs"]
         plans, logits = [], []
         for epoch in range(first, last):
