@@ -24,6 +24,7 @@ from torchvision.transforms import v2
 from bare import train_bare
 from bars import Bar, Bars, network_parser
 from paired import in_turns
+from wmdd.augment import column_major
 from wmdd.config import PROTOCOLS
 from wmdd.core.types import Preprocessing
 from wmdd.models import build_network
@@ -112,7 +113,7 @@ class Measurement:
 
     def batches(self) -> None:
         """What a student is shown, and no student."""
-        images, labels = self.images.to(self.machine.device), stored_labels(self.soft)
+        images, labels = column_major(self.images.to(self.machine.device)), stored_labels(self.soft)
         for epoch, plan in enumerate(self.plans(EPOCHS)):
             for rows in torch.arange(self.count).split(self.batch):
                 x = self.machine.layout(show(images, plan, rows, self.preprocessing, self.machine.dtype))

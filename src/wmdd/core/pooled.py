@@ -33,7 +33,8 @@ class PooledMoments:
     def of_images(cls, images: LayerMoments, groups: Tensor, num_groups: int) -> "PooledMoments":
         """Pool per-image moments ``[B, C]``, image ``b`` belonging to class ``groups[b]``.
 
-        Law of total variance: the mean of the images' variances plus the variance of their means.
+        By the second moments, in float64 (images' own moments are exact in float32 at best): the variance of a class is
+        the mean of its images' variances and squared means, less the square of its mean.
         """
         member = torch.nn.functional.one_hot(groups, num_groups).T.double()
         counts = member.sum(dim=1)
@@ -41,8 +42,8 @@ class PooledMoments:
         means, variances = (moment.double() for moment in side_by_side(images.values()))
         mean = share @ means
         # In place: as large as all activations' moments, and fresh memory costs more than the arithmetic.
-        between = means.sub_(mean[groups]).square_()
-        together = Moments(mean, share @ variances.add_(between))
+        second = share @ variances.addcmul_(means, means)
+        together = Moments(mean, (second - mean.square()).clamp_(min=0))
         return cls(counts, together, {layer: moments.mean.shape[1] for layer, moments in images.items()})
 
     @property

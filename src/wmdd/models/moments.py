@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from wmdd.core.types import Moments
 
-AT_ONCE = 2**18  # numbers of an activation that are worked on at a time, on a CPU
+AT_ONCE = 2**20  # numbers of an activation that are worked on at a time, on a CPU
 
 
 def image_moments(x: Tensor, channel_dim: int) -> Moments:
