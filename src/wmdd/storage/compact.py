@@ -20,7 +20,7 @@ from torch import Tensor
 from wmdd.core.errors import DataError
 from wmdd.storage.transform import CodeBook, encode
 
-RELATIVE_ERROR = 0.04
+RELATIVE_ERROR = 0.02
 """Squared error that the compact form may leave, relative to the squared size of the centred logits."""
 
 _MOST_EXACT = 4
