@@ -9,7 +9,7 @@ from coloured_images import Refused
 from wmdd.cli.main import main
 
 
-@pytest.mark.parametrize("kind", ["wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy"])
+@pytest.mark.parametrize("kind", ["wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy", "mmd-linear"])
 def test_a_divergence_as_feature_loss(kind: str, finished: Path) -> None:
     before = {path: path.read_bytes() for path in finished.rglob("artifacts/synthesis/**/*.png")}
     words = ["--redo", "synthesis", "--synthesis.feature_loss", kind, "--synthesis.init", "noise"]

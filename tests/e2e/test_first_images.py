@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from coloured_images import Refused
 
 import wmdd
 from wmdd.cli.main import main
@@ -24,3 +25,20 @@ def test_without_steps_the_set_is_real_images_of_the_class(finished: Path) -> No
     for found in sets.values():
         for image, label in zip(found.images, found.labels, strict=True):
             assert bool((pixels[real.labels == label] == image).flatten(1).all(1).any())
+
+
+def test_stitched_patches_and_global_statistics_by_the_command_line(finished: Path) -> None:
+    words = ["--redo", "synthesis", "--synthesis.init", "patches", "-q"]
+    assert main(["synthesize", str(finished), *words, "--steps", "0"]) == 0
+    stitched = wmdd.load(finished).images
+    more = ["--steps", "2", "--synthesis.feature", "0", "--synthesis.cross_entropy", "1"]
+    rest = ["--synthesis.statistics_of", "all", "--synthesis.min_crop_start", "1"]
+    assert main(["synthesize", str(finished), *words, *more, *rest]) == 0
+    images = wmdd.load(finished).images
+    assert images.shape == stitched.shape
+    assert not torch.equal(images, stitched)
+
+
+def test_nothing_to_minimise_is_refused(colours: Path, tmp_path: Path, refused: Refused) -> None:
+    words = ["run", tmp_path / "run", "--data", colours, "--synthesis.feature", "0", "--synthesis.statistics", "0"]
+    refused(words, "synthesis has nothing to minimise", "synthesis.cross_entropy")

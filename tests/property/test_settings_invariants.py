@@ -49,17 +49,20 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "barycenters.solver": st.sampled_from(["exact", "uniform", "paper"]),
     "barycenters.restarts": COUNTS,
     "barycenters.iterations": COUNTS,
-    "synthesis.init": st.sampled_from(["real", "random", "herding", "k-center", "noise"]),
+    "synthesis.init": st.sampled_from(["real", "random", "herding", "k-center", "patches", "noise"]),
     "synthesis.steps": st.integers(0, 10**6),
     "synthesis.lr": POSITIVES,
+    "synthesis.feature": POSITIVES,
     "synthesis.feature_loss": st.sampled_from(
-        ["squared", "norm", "wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy"]
+        ["squared", "norm", "wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy", "mmd-linear"]
     ),
     "synthesis.statistics": st.floats(0, 1e300),
+    "synthesis.statistics_of": st.sampled_from(["class", "all"]),
     "synthesis.statistics_loss": st.sampled_from(["squared", "norm"]),
     "synthesis.weighted": st.booleans(),
     "synthesis.cross_entropy": st.floats(0, 1e300),
     "synthesis.min_crop": SHARES,
+    "synthesis.min_crop_start": st.none() | SHARES,
     "synthesis.crop_per_image": st.booleans(),
     "synthesis.jitter": st.floats(0, 1),
     "synthesis.batch_size": COUNTS,

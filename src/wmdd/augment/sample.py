@@ -8,13 +8,15 @@ from wmdd.augment.views import Mixes, Views
 _ATTEMPTS = 10
 
 
-def sample_boxes(count: int, size: int, min_area: float, generator: Generator) -> Tensor:
+def sample_boxes(count: int, size: int, min_area: float | Tensor, generator: Generator) -> Tensor:
     """Boxes ``int32 [count, 4]`` of random resized crops (as torchvision's ``RandomResizedCrop``, ratio 3/4 to 4/3).
 
-    The area is uniform in ``[min_area, 1]`` of the image and the log of the ratio is uniform; of ten attempts the first
-    that fits is taken, and the whole image where none does.
+    The area is uniform in ``[min_area, 1]`` of the image (a number, or ``[count]`` of them) and the log of the ratio is
+    uniform; of ten attempts the first that fits is taken, and the whole image where none does.
     """
     shape = (count, _ATTEMPTS)
+    if isinstance(min_area, Tensor):
+        min_area = min_area.double()[:, None]
     area = size**2 * (min_area + (1 - min_area) * torch.rand(shape, generator=generator, dtype=torch.float64))
     log_ratio = torch.log(torch.tensor(4 / 3, dtype=torch.float64))
     ratio = torch.exp(log_ratio * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1))
@@ -34,7 +36,7 @@ def sample_views(
     size: int,
     generator: Generator,
     *,
-    min_area: float,
+    min_area: float | Tensor,
     flip: bool,
     roll: int = 0,
 ) -> Views:

@@ -7,33 +7,51 @@ from annotated_types import Interval
 
 from wmdd.config.settings import Auto, Count, Fraction, Natural, NonNegative, Positive, setting
 
-FeatureLoss = Literal["squared", "norm", "wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy"]
+FeatureLoss = Literal[
+    "squared", "norm", "wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy", "mmd-linear"
+]
 
 
 @dataclass(frozen=True)
 class SynthesisConfig:
-    """Settings of synthesis. The loss of a class: L_k = L_feature + statistics * L_BN + cross_entropy * L_CE."""
+    """Settings of synthesis. A class's loss: L_k = feature * L_feature + statistics * L_BN + cross_entropy * L_CE."""
 
-    init: Literal["real", "random", "herding", "k-center", "noise"] = setting(
-        "real", "the first images: real ones (nearest to the atoms; or random, herding, k-center), or noise"
+    init: Literal["real", "random", "herding", "k-center", "patches", "noise"] = setting(
+        "real",
+        "the first images: real ones (nearest to the atoms; or random, herding, k-center), four stitched patches of "
+        "real ones that the teacher knows best, or noise",
     )
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
     lr: Positive = setting(0.1, "peak learning rate, in units of the normalised pixels; cosine decay")
+    feature: NonNegative = setting(1.0, "weight of the feature loss")
     feature_loss: FeatureLoss = setting(
         "norm",
-        "squared or norm: the distance to the atoms, its square or plain; wasserstein, sinkhorn, sliced, mmd-gaussian "
-        "or mmd-energy: that divergence from the class's real features",
+        "squared or norm: the distance to the atoms, its square or plain; wasserstein, sinkhorn, sliced, mmd-gaussian, "
+        "mmd-energy or mmd-linear (of mean features): that divergence from the class's real features",
     )
-    statistics: NonNegative = setting(10.0, "lambda: weight of the per-class statistics loss")
+    statistics: NonNegative = setting(10.0, "lambda: weight of the statistics loss")
+    statistics_of: Literal["class", "all"] = setting(
+        "class", "match the statistics of each class, or those of a whole group to those of all real images (SRe2L)"
+    )
     statistics_loss: Literal["squared", "norm"] = setting("norm", "distance of the statistics: square, or plain norm")
     weighted: bool = setting(
         False, "weight the synthetic images by their atoms' weights, in the statistics and in a divergence"
     )
     cross_entropy: NonNegative = setting(0.0, "weight of the teacher's cross-entropy")
     min_crop: Fraction = setting(0.5, "smallest area of the random resized crop of each step")
+    min_crop_start: Fraction | None = setting(
+        None, "the same at the first step, from where it goes to min_crop by half a cosine (CDA); null: always min_crop"
+    )
     crop_per_image: bool = setting(True, "an own crop for each image, instead of one for a class")
     jitter: Annotated[float, Interval(ge=0, le=1)] = setting(0.0, "largest random roll, as a share of the side")
     batch_size: Count = setting(100, "most images in one forward pass; larger groups are accumulated exactly")
     group_size: Auto | Count = setting(
         "auto", "classes in one unit of work; auto: as many as fill a batch and fit into memory"
     )
+
+    def __post_init__(self) -> None:
+        if self.steps and not (self.feature or self.statistics or self.cross_entropy):
+            raise ValueError(
+                "synthesis has nothing to minimise: give synthesis.feature, synthesis.statistics or "
+                "synthesis.cross_entropy a weight above 0, or set synthesis.steps to 0"
+            )

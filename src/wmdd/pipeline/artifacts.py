@@ -13,9 +13,11 @@ from wmdd.core.types import (
     ClassStatistics,
     CostCurve,
     DistilledDataset,
+    LayerMoments,
     Moments,
     Preprocessing,
 )
+from wmdd.losses import class_moments
 from wmdd.models import Teacher, build_network, load_weights
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.images import read_png
@@ -95,6 +97,20 @@ def load_statistics(run: RunDirectory, classes: Sequence[int]) -> ClassStatistic
         offsets=torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]),
         index=torch.cat([home[k].index_of(k) for k in classes]),
     )
+
+
+def load_pooled_moments(run: RunDirectory) -> LayerMoments:
+    """The moments of all real images of all classes together, ``[1, C_l]``."""
+    parts = [_read_statistics(run.file(record, ".safetensors")) for record in run.outputs("statistics")]
+    counts = torch.cat([part.offsets.diff() for part in parts])
+    share = (counts / counts.sum())[None]
+    return {
+        layer: class_moments(
+            Moments(*(torch.cat([getattr(part.moments[layer], what) for part in parts]) for what in ("mean", "var"))),
+            share,
+        )
+        for layer in parts[0].moments
+    }
 
 
 def _read_statistics(path: Path) -> ClassStatistics:

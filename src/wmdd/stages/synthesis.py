@@ -4,7 +4,8 @@ For every class k on its own, over random views of its m images s_kj with weight
 
     L_k = L_feature(h(s_k), z_k) + lambda L_BN(moments(s_k; w_k), real moments_k) + gamma CE(f(s_k), k)
 
-or with a divergence of the measures on ``h(s_k)`` and on the real features of the class as L_feature.
+or with a divergence of the measures on ``h(s_k)`` and on the real features of the class as L_feature, or with the
+statistics of all classes' images together in L_BN (SRe2L, arXiv 2306.13092).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ Compare = Callable[[Tensor, Tensor], Tensor]
 class SynthesisProblem:
     """What ``G`` classes aim at: ``atoms [G, m, D]``, ``weights [G, m]``, real ``moments[layer] [G, C_l]``.
 
+    Where the statistics are those of all classes together, ``moments[layer]`` is ``[1, C_l]``.
     ``start [G, m, 3, S, S]`` holds the normalised images to begin with. ``real`` has the real features ``[n_k, D]`` of
     each class, for the feature losses that compare measures; the others need none.
     """
@@ -66,7 +68,8 @@ def synthesize(
     """Images ``[G, m, 3, S, S]``, normalised, after ``config.steps`` of Adam on their pixels.
 
     ``log`` receives each step's loss terms, averaged over the classes. Classes do not influence one another: not
-    through the random views (each has its own stream), nor the loss (a sum over classes), nor Adam (per pixel).
+    through the random views (each has its own stream), nor the loss (a sum over classes, unless
+    ``config.statistics_of`` is "all"), nor Adam (per pixel).
     Raises ``DataError`` when ``config.feature_loss`` compares measures and the problem lacks a class's real features.
     """
     savepoint = savepoint or Savepoint()
@@ -99,16 +102,23 @@ def _place(problem: SynthesisProblem, machine: Machine, *, with_real: bool) -> S
 
 def _plan_views(k: int, ipc: int, size: int, config: SynthesisConfig, seed: int, *, flip: bool) -> Views:
     """All views of class ``k``: row ``step * m + j`` is image ``j``'s at that step."""
-    drawn = config.steps * (ipc if config.crop_per_image else 1)
+    each = ipc if config.crop_per_image else 1
     views = sample_views(
-        drawn,
+        config.steps * each,
         size,
         stream(seed, "synthesis", k),
-        min_area=config.min_crop,
+        min_area=_smallest_crops(config).repeat_interleave(each),
         flip=flip,
         roll=round(config.jitter * size),
     )
     return views if config.crop_per_image else views[torch.arange(config.steps).repeat_interleave(ipc)]
+
+
+def _smallest_crops(config: SynthesisConfig) -> Tensor:
+    """The smallest area of a crop at each step, ``[steps]``; from easy to hard where there is a start (CDA)."""
+    first = config.min_crop if config.min_crop_start is None else config.min_crop_start
+    left = torch.tensor([cosine(step / config.steps) for step in range(config.steps)], dtype=torch.float64)
+    return config.min_crop + (first - config.min_crop) * left
 
 
 def _views_at(plan: list[Views], step: int, ipc: int) -> Views:
@@ -126,15 +136,24 @@ def _losses(
     count, ipc, width = problem.atoms.shape
     features = seen.features.to(problem.atoms.dtype).view(count, ipc, width)
     weights = problem.weights if config.weighted else torch.full_like(problem.weights, 1 / ipc)
-    losses = {"feature": compare(features, weights)}
+    losses = {}
+    if config.feature:
+        losses["feature"] = config.feature * compare(features, weights)
     if config.statistics:
-        match = statistics_loss(seen.moments, weights, problem.moments, config.statistics_loss)
-        losses["statistics"] = config.statistics * match
+        losses["statistics"] = config.statistics * _statistics(seen.moments, weights, problem.moments, config)
     if config.cross_entropy:
         labels = torch.tensor(problem.classes, device=features.device).repeat_interleave(ipc)
         entropy = F.cross_entropy(seen.logits.to(features.dtype), labels, reduction="none")
         losses["cross_entropy"] = config.cross_entropy * entropy.view(count, ipc).mean(dim=1)
     return losses
+
+
+def _statistics(images: LayerMoments, weights: Tensor, real: LayerMoments, config: SynthesisConfig) -> Tensor:
+    """The statistics loss ``[G]``; of all classes together it is the same for each."""
+    if config.statistics_of == "class":
+        return statistics_loss(images, weights, real, config.statistics_loss)
+    together = weights.view(1, -1) / len(weights)
+    return statistics_loss(images, together, real, config.statistics_loss).expand(len(weights))
 
 
 def _backward(

@@ -8,8 +8,8 @@ import torch
 
 from wmdd.core.hashing import digest_file
 from wmdd.core.records import UnitRecord
-from wmdd.core.types import Barycenters, CostCurve
-from wmdd.pipeline.artifacts import load_barycenters, write_barycenters
+from wmdd.core.types import Barycenters, ClassStatistics, CostCurve, Moments
+from wmdd.pipeline.artifacts import load_barycenters, load_pooled_moments, write_barycenters, write_statistics
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.tensors import read_tensors, write_tensors
 
@@ -41,10 +41,10 @@ def run(tmp_path: Path) -> RunDirectory:
     return run
 
 
-def _record(run: RunDirectory, name: str, first: int) -> None:
-    path = run.folder("barycenters") / f"{name}.safetensors"
+def _record(run: RunDirectory, name: str, first: int, stage: str = "barycenters") -> None:
+    path = run.folder(stage) / f"{name}.safetensors"
     files = {path.relative_to(run.path).as_posix(): digest_file(path)}
-    run.record("barycenters", UnitRecord(name, "k", {"classes": list(range(first, first + 3))}, files, 1.0, 1.0, "m"))
+    run.record(stage, UnitRecord(name, "k", {"classes": list(range(first, first + 3))}, files, 1.0, 1.0, "m"))
 
 
 def test_barycenters_come_back_class_by_class(run: RunDirectory) -> None:
@@ -74,3 +74,29 @@ def test_units_of_an_older_version_have_no_curve(run: RunDirectory) -> None:
         assert found.curve.cost.shape == (2, 0)
         assert found.share_left.isnan().all()
     assert load_barycenters(run, [0]).curve.cost.shape == (1, 3)
+
+
+def test_moments_of_all_classes_are_those_of_all_their_values(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    draw = torch.Generator().manual_seed(0)
+    counts = torch.tensor([3, 5, 2, 7, 1, 4])
+    values = [torch.randn(int(count), 4, generator=draw) + k for k, count in enumerate(counts)]
+    for name, first in (("group-000", 0), ("group-001", 3)):
+        mine = values[first : first + 3]
+        moments = Moments(*(torch.stack([f(v) for v in mine]) for f in (_mean, _var)))
+        offsets = torch.tensor([0, *counts[first : first + 3]]).cumsum(0)
+        features, index = torch.zeros(int(offsets[-1]), 2), torch.zeros(int(offsets[-1]), dtype=torch.int64)
+        path = run.folder("statistics") / f"{name}.safetensors"
+        write_statistics(path, ClassStatistics((first, first + 1, first + 2), {"n": moments}, features, offsets, index))
+        _record(run, name, first, "statistics")
+    (found,) = load_pooled_moments(run).values()
+    torch.testing.assert_close(found.mean, _mean(torch.cat(values))[None])
+    torch.testing.assert_close(found.var, _var(torch.cat(values))[None])
+
+
+def _mean(values: torch.Tensor) -> torch.Tensor:
+    return values.mean(0)
+
+
+def _var(values: torch.Tensor) -> torch.Tensor:
+    return values.var(0, unbiased=False)

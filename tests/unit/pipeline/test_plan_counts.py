@@ -75,7 +75,7 @@ def test_the_steps_of_a_plan_are_those_that_the_stages_do(digits: ImageSource, t
         {
             "teacher": teacher + 360 / 256,
             "statistics": statistics,
-            "barycenters": 10 / 2,
+            "barycenters": 10 / 4,  # where two take the second that every probe takes here, four are measured
             "synthesis": 7,
             "relabel": 2 * 4,  # two epochs of the distilled set and of three random ones, a batch each
             "evaluation": 6 * (student + 360 / 256),

@@ -24,7 +24,7 @@ from wmdd.runtime.random import stream
 from wmdd.stages.matching import DIRECTIONS, compares_measures, feature_match
 from wmdd.stages.synthesis import SynthesisProblem, synthesize
 
-DIVERGENCES = ("wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy")
+DIVERGENCES = ("wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy", "mmd-linear")
 CLASSES = (3, 8)
 
 
@@ -48,6 +48,8 @@ def literal(kind: str, k: int, step: int, x: Tensor, y: Tensor, a: Tensor) -> Te
         return sliced_wasserstein2(x, y, directions, a)
     if kind == "mmd-gaussian":
         return gaussian_mmd2(x, y, a, bandwidth=median_distance(y))
+    if kind == "mmd-linear":
+        return (sum(mass * point for mass, point in zip(a, x, strict=True)) - y.sum(0) / len(y)).square().sum()
     return energy_distance(x, y, a)
 
 

@@ -20,7 +20,7 @@ from wmdd.stages.synthesis import SynthesisProblem, noise, synthesize
 from wmdd.storage.savepoint import Savepoint
 
 CONFIG = SynthesisConfig(steps=5, jitter=0.1)
-DIVERGENCES = ("wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy")
+DIVERGENCES = ("wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy", "mmd-linear")
 
 
 def run(world: World, problem: SynthesisProblem, config: SynthesisConfig = CONFIG, **options: Any) -> Tensor:
@@ -91,6 +91,36 @@ class VectorNorm(nn.Module):
 
     def get_classifier(self) -> nn.Module:
         return self.classifier
+
+
+def test_statistics_of_all_classes_together(world: World, problem: SynthesisProblem) -> None:
+    aims = {name: Moments(mean.mean(0)[None], var.mean(0)[None]) for name, (mean, var) in problem.moments.items()}
+    together = replace(problem, moments=aims)
+    config = replace(CONFIG, feature=0.0, cross_entropy=0.5, statistics_of="all", min_crop=1.0, jitter=0.0)
+    log = KillAt()
+    whole = synthesize(world.teacher, together, config, world.machine, 0, flip=False, log=log)
+    with torch.no_grad():
+        seen = world.teacher.observe(problem.start.flatten(0, 1))
+    expected = 0.0
+    for name, (mean, var) in seen.moments.items():
+        expected += float((mean.mean(0) - aims[name].mean[0]).norm())
+        expected += float((var.mean(0) + mean.var(0, unbiased=False) - aims[name].var[0]).norm())
+    assert log.seen[0]["statistics"] == pytest.approx(config.statistics * expected)
+    assert set(log.seen[0]) == {"statistics", "cross_entropy", "loss"}
+    chunks = synthesize(world.teacher, together, replace(config, batch_size=5), world.machine, 0, flip=False)
+    torch.testing.assert_close(chunks, whole, rtol=0, atol=1e-9)
+
+
+def test_crops_go_from_easy_to_hard(world: World, problem: SynthesisProblem) -> None:
+    """At the first step whole images, as if crops were never smaller; later not."""
+    hard, easy = replace(CONFIG, min_crop=0.1), replace(CONFIG, min_crop=1.0)
+    logs = [KillAt() for _ in range(3)]
+    for config, log in zip((replace(hard, min_crop_start=1.0), easy, hard), logs, strict=True):
+        run(world, problem, config, log=log)
+    rising, whole, small = (log.seen for log in logs)
+    assert rising[0] == whole[0] != small[0]
+    assert rising[-1] != whole[-1]
+    assert rising[-1] != small[-1]
 
 
 def test_chunks_of_a_network_with_norms_on_vectors(world: World) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from wmdd.runtime.allocator import give_back
 from wmdd.runtime.usage import measured
 from wmdd.stages.training import Log
 
@@ -68,6 +69,7 @@ def probe(task: Task, device: torch.device) -> Probe:
     # Imported here: it takes a second, which a run that only looks at its memory need not pay.
     from torch.utils.flop_counter import FlopCounterMode
 
+    give_back()  # or the memory of what was measured before would count as this one's
     with measured(device) as usage:
         cold = _watch(task, _Stopwatch(1))
         warm = _watch(task, _Stopwatch(1 + STEADY_STEPS, _SECONDS))
@@ -80,6 +82,7 @@ def probe(task: Task, device: torch.device) -> Probe:
 
 def probe_once(task: Callable[[], object], device: torch.device) -> Probe:
     """Measure ``task`` as a single step, done once; operations are not counted."""
+    give_back()
     with measured(device) as usage:
         task()
     return Probe(0.0, usage.seconds, usage.seconds, 0.0, usage.peak_mb)

@@ -137,8 +137,9 @@ class Rehearsal:
     def problem(self, classes: Sequence[int], ipc: int) -> SynthesisProblem:
         """A synthesis problem of ``classes`` with ``ipc`` images each, started from noise."""
         count, side = len(classes), self.work.image_size
+        aims = 1 if self.config.synthesis.statistics_of == "all" else count
         moments = {
-            name: Moments(torch.zeros(count, channels), torch.ones(count, channels))
+            name: Moments(torch.zeros(aims, channels), torch.ones(aims, channels))
             for name, channels in self.layers.items()
         }
         return SynthesisProblem(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from wmdd.core.types import Barycenters, ClassStatistics
-from wmdd.pipeline.artifacts import image_names, load_barycenters, load_statistics
+from wmdd.pipeline.artifacts import image_names, load_barycenters, load_pooled_moments, load_statistics
 from wmdd.pipeline.lowered import halve_group, refuse_another_group
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.units import Unit, class_groups
@@ -15,6 +15,7 @@ from wmdd.pipeline.workspace import UnitContext, Workspace
 from wmdd.runtime.random import stream
 from wmdd.stages.matching import compares_measures
 from wmdd.stages.nearest import nearest, nearest_distinct
+from wmdd.stages.patches import MOST_IMAGES, stitched_patches
 from wmdd.stages.selection import herding, k_center, random_rows
 from wmdd.stages.synthesis import SynthesisProblem, noise, synthesize
 from wmdd.storage.images import write_png
@@ -42,7 +43,7 @@ class SynthesisStage(Stage):
                 tuple(classes),
                 barycenters.atoms,
                 barycenters.weights,
-                statistics.moments,
+                load_pooled_moments(work.run) if work.config.synthesis.statistics_of == "all" else statistics.moments,
                 torch.stack([_start(work, k, g, statistics, barycenters) for g, k in enumerate(classes)]),
                 real=tuple(map(statistics.features_of, classes)) if compares else (),
             ),
@@ -110,6 +111,10 @@ def _start(work: Workspace, k: int, g: int, statistics: ClassStatistics, barycen
     }
     if config.synthesis.init == "noise":
         return noise(k, config.ipc, work.image_size, config.seed).to(work.machine.dtype)
+    if config.synthesis.init == "patches":
+        generator, batch = stream(config.seed, "patches", k), config.evaluation.batch_size
+        members = work.train.take(statistics.index_of(k)[random_rows(features, MOST_IMAGES, generator)])
+        return stitched_patches(work.teacher, members, k, config.ipc, work.machine, generator, batch)
     rows = select[config.synthesis.init]()
     chosen = work.train.take(statistics.index_of(k)[rows])
     return work.teacher.preprocessing.normalize(chosen.cpu(), work.machine.dtype)
