@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wmdd.api import distill, evaluate, load
+    from wmdd.api import compare, distill, evaluate, load
     from wmdd.core.errors import WmddError
     from wmdd.core.types import Barycenters, ClassStatistics, DistilledDataset, Preprocessing, SoftLabels
     from wmdd.models.teacher import Teacher
 
 _HOMES = {
+    "compare": "wmdd.api",
     "distill": "wmdd.api",
     "evaluate": "wmdd.api",
     "load": "wmdd.api",
@@ -35,6 +36,7 @@ __all__ = [
     "SoftLabels",
     "Teacher",
     "WmddError",
+    "compare",
     "distill",
     "evaluate",
     "load",

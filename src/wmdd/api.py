@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wmdd.comparison.compare import run_comparison
+from wmdd.comparison.settings import asked_for
+from wmdd.comparison.table import NAME
 from wmdd.config import RunConfig
 from wmdd.config.load import merge, nested, parse, read_preset, to_values
 from wmdd.core.records import STAGES
@@ -79,6 +82,35 @@ def evaluate(
         work = begin(Path(run), nested(changes), reporter)
         run_stages(work, ("relabel", "evaluation"))
     return summarize(read_json(work.run.path / "results.json"))
+
+
+def compare(
+    data: str | Path = "digits",
+    out: str | Path = "runs/comparison",
+    *,
+    methods: Sequence[str] | None = None,
+    ipc: Sequence[int] | None = None,
+    seeds: int | None = None,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    quiet: bool = True,
+) -> dict[str, Any]:
+    """Make and score the sets of many ``methods`` with one teacher, one split and one protocol, in the folder ``out``.
+
+    ``methods`` are presets, or paths to YAML files of barycenters and synthesis settings (None: all shipped ones, or
+    those that ``out`` has); ``ipc`` and ``seeds`` say how many sets of each; ``preset`` and ``settings`` (dotted names)
+    are what all share. Called again it goes on, and adds what is new. Returns what ``comparison.json`` holds.
+
+    Raises:
+        WmddError: a method, the data, a setting or the folder cannot be used; the sentence says why.
+    """
+    folder = Path(out)
+    shared = nested({"data.source": str(data), **(settings or {})})
+    comparison = asked_for(folder, merge(read_preset(preset) if preset else {}, shared), methods, ipc, seeds)
+    with Reporter(quiet=quiet) as reporter:
+        run_comparison(folder, comparison, reporter)
+    found: dict[str, Any] = read_json(folder / NAME)
+    return found
 
 
 def plan(config: RunConfig, reporter: Reporter) -> Plan:

@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,9 +40,9 @@ def add_run(parser: Parser, *, optional: bool = False) -> None:
         parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
 
 
-def add_settings(parser: Parser, *, sections: Iterable[str]) -> None:
+def add_settings(parser: Parser, *, sections: Iterable[str], without: Collection[str] = ()) -> None:
     """Every setting of ``sections`` ('' are the top-level ones): those with a short flag first, then the others."""
-    chosen = [setting for setting in settings() if _section(setting) in set(sections)]
+    chosen = [setting for setting in settings() if _section(setting) in set(sections) and setting.name not in without]
     essentials = parser.add_argument_group("essentials")
     for setting in sorted((s for s in chosen if s.flag), key=_reading_order):
         _add(essentials, f"--{setting.flag}", setting)

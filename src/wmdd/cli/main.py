@@ -21,6 +21,7 @@ _VERBS = {
     "synthesize": "optimise the images",
     "relabel": "soft-label their augmented views",
     "evaluate": "train and score students, beside random real images",
+    "compare": "make and score the sets of many methods, with one teacher and one protocol",
     "report": "write the page",
     "experiment": "repeat a figure of the paper",
 }
@@ -31,6 +32,7 @@ examples:
   wmdd run runs/birds --data ~/birds --ipc 10  your own images: train/CLASS/* and val/CLASS/*, or CLASS/*
   wmdd plan --data ~/birds --ipc 10            what that would take: memory, disk, operations, time
   wmdd info runs/birds                         what is there, what is missing
+  wmdd compare runs/who --data ~/birds         this recipe beside other methods
   wmdd evaluate runs/birds --students resnet18,vit_tiny_patch16_224
 
 The same command again goes on from where it was, after any interruption.
@@ -61,7 +63,7 @@ def _build_parsers(verb: str | None) -> tuple[Parser, Parser]:
 
 
 def _module(verb: str) -> str:
-    return f"wmdd.cli.{verb if verb in ('run', 'plan', 'info', 'report', 'experiment') else 'stage'}"
+    return f"wmdd.cli.{verb if verb in ('run', 'plan', 'info', 'compare', 'report', 'experiment') else 'stage'}"
 
 
 def main(words: Sequence[str] | None = None) -> int:

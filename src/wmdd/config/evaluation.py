@@ -14,6 +14,7 @@ class EvaluationConfig:
     protocols: tuple[str, ...] = setting(("wmdd",), f"of {', '.join(PROTOCOLS)}", flag="protocols")
     students: tuple[str, ...] = setting(("auto",), "networks to train; auto: the teacher's", flag="students")
     seeds: tuple[Natural, ...] = setting((0, 1, 2), "one student and one random-real draw for each", flag="seeds")
+    random_real: bool = setting(True, "score as many random real images beside the distilled ones")
     epochs: Count | None = setting(None, "another number of epochs than the protocol's; the score's name then says so")
     labels: Literal["stored", "compact", "online"] = setting(
         "stored",

@@ -21,6 +21,7 @@ class SynthesisConfig:
         "the first images: real ones (nearest to the atoms; or random, herding, k-center), four stitched patches of "
         "real ones that the teacher knows best, or noise",
     )
+    seed: Auto | Natural = setting("auto", "seed of the first images and of the views; auto: the run's")
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
     lr: Positive = setting(0.1, "peak learning rate, in units of the normalised pixels; cosine decay")
     feature: NonNegative = setting(1.0, "weight of the feature loss")

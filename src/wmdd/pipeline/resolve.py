@@ -49,7 +49,11 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         teacher=teacher,
         runtime=runtime,
         evaluation=replace(config.evaluation, students=students),
-        synthesis=replace(config.synthesis, group_size=group),
+        synthesis=replace(
+            config.synthesis,
+            group_size=group,
+            seed=config.seed if config.synthesis.seed == "auto" else config.synthesis.seed,
+        ),
     )
     _check(resolved, source)
     return resolved

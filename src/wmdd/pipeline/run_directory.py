@@ -193,6 +193,18 @@ class RunDirectory:
         """One hash over all that a stage made."""
         return digest([[name, record.files] for name, record in sorted(self.records(stage).items())])
 
+    def take_over(self, stage: str, other: "RunDirectory") -> None:
+        """Take what ``other`` made in ``stage`` as one's own, by hard links; what is there already stays.
+
+        Whether it was made from the same inputs is checked where it is used.
+        """
+        mine = self.records(stage)
+        for name, record in other.records(stage).items():
+            if name not in mine:
+                for file in record.files:
+                    _link(other._inside(file), self._inside(file))
+                self.record(stage, record)
+
     def discard(self, stage: str) -> Sequence[str]:
         """Delete what ``stage`` and all later ones made; returns their names."""
         gone = STAGES[STAGES.index(stage) :]
@@ -213,6 +225,15 @@ class RunDirectory:
     def log(self, stage: str, unit: str, step: int, values: dict[str, float]) -> None:
         """Append one measurement to ``metrics.jsonl``."""
         append_line(self.path / "metrics.jsonl", {"stage": stage, "unit": unit, "step": step, **values})
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # of an earlier try that was cut off
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
 
 
 def _file_name(unit: str) -> str:

@@ -23,11 +23,12 @@ _SECONDS_BETWEEN_METRICS = 0.2
 
 @dataclass
 class Workspace:
-    """One process at work on one run."""
+    """One process at work on one run. A ``lender`` is one on another run of the same images and teacher."""
 
     run: RunDirectory
     config: RunConfig
     reporter: Reporter
+    lender: "Workspace | None" = None
 
     @property
     def image_size(self) -> int:
@@ -46,6 +47,12 @@ class Workspace:
         """Classes in a unit of synthesis."""
         assert isinstance(self.config.synthesis.group_size, int), "settings are resolved before work begins"
         return self.config.synthesis.group_size
+
+    @property
+    def synthesis_seed(self) -> int:
+        """The seed of the first images and of the views in synthesis."""
+        assert self.config.synthesis.seed != "auto", "settings are resolved before work begins"
+        return self.config.synthesis.seed
 
     @cached_property
     def machine(self) -> Machine:
@@ -69,12 +76,14 @@ class Workspace:
     @cached_property
     def train(self) -> Images:
         """The real training images."""
-        return self._load(self.source.train, "reading training images")
+        return self.lender.train if self.lender else self._load(self.source.train, "reading training images")
 
     @cached_property
     def validation(self) -> Images:
         """The real validation images: to score on, and for nothing else."""
-        return self._load(self.source.validation, "reading validation images")
+        return (
+            self.lender.validation if self.lender else self._load(self.source.validation, "reading validation images")
+        )
 
     def _load(self, split: Split, what: str) -> Images:
         with self.reporter.task(what) as task:
@@ -83,6 +92,8 @@ class Workspace:
     @cached_property
     def teacher(self) -> Teacher:
         """The run's teacher, on the machine."""
+        if self.lender:
+            return self.lender.teacher
         teacher = load_teacher(self.run)
         self.machine.place(teacher.network)
         return teacher

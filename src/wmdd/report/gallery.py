@@ -72,13 +72,18 @@ def _sheet(run: RunData, k: int, count: int, side: int) -> Sheet:
     assert unit is not None
     facts = run.paths(unit, f"class-{k:04d}.safetensors")[0]
     found = read_tensors(facts, ("nearest_images", "nearest_distance"))
-    synthetic = [_read_png(path) for path in run.paths(unit, ".png") if path.parent.name == f"class-{k:04d}"][:count]
+    synthetic = [read_png(path) for path in run.paths(unit, ".png") if path.parent.name == f"class-{k:04d}"][:count]
     real = [image.transpose(1, 2, 0) for image in found["nearest_images"][:count]]
-    rows = [np.concatenate([_scaled(image, side) for image in images], axis=1) for images in (synthetic, real)]
+    rows = [np.concatenate([scaled(image, side) for image in images], axis=1) for images in (synthetic, real)]
     return Sheet(k, png_uri(np.concatenate(rows)), tuple(found["nearest_distance"][:count].tolist()))
 
 
-def _read_png(path: object) -> Array:
+def read_png(path: object) -> Array:
+    """``uint8 [H, W, 3]``.
+
+    Raises:
+        RunError: the image is missing or damaged.
+    """
     try:
         with Image.open(str(path), formats=["PNG"]) as image:
             return np.asarray(image.convert("RGB"))
@@ -86,7 +91,8 @@ def _read_png(path: object) -> Array:
         raise RunError(f"{path} is missing or damaged ({error}).") from error
 
 
-def _scaled(image: Array, side: int) -> Array:
+def scaled(image: Array, side: int) -> Array:
+    """``uint8 [S, S, 3]``, with ``side`` pixels where it had more."""
     if image.shape[0] <= side:
         return image
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS))

@@ -31,11 +31,12 @@ def write_report(path: Path) -> Path:
     """
     run = read_run(path)
     page = path / "report" / "index.html"
-    write_text(page, _environment().get_template("template.html.j2").render(page=Page(run), run=run))
+    write_text(page, environment().get_template("template.html.j2").render(page=Page(run), run=run))
     return page
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates, which escape whatever they are given, and how they write numbers."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("wmdd.report", "."),
         autoescape=True,

@@ -32,6 +32,7 @@ class EvaluationStage(Stage):
     needs = ("teacher", "synthesis")
 
     def units(self, work: Workspace) -> Sequence[Unit]:
+        methods = (DISTILLED, RANDOM_REAL) if work.config.evaluation.random_real else (DISTILLED,)
         return [
             Unit(
                 f"{protocol.name}/{method}/{student}/seed-{seed}",
@@ -46,7 +47,7 @@ class EvaluationStage(Stage):
             for protocol in protocols(work.config.evaluation)
             for student in work.config.evaluation.students
             for seed in work.config.evaluation.seeds
-            for method in (DISTILLED, RANDOM_REAL)
+            for method in methods
         ]
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:

@@ -22,8 +22,9 @@ class ImageSet:
 
 
 def set_names(work: Workspace) -> list[str]:
-    """The distilled set, and one random draw of real images for each seed."""
-    return [DISTILLED, *(f"{RANDOM_REAL}-{seed}" for seed in work.config.evaluation.seeds)]
+    """The distilled set, and one random draw of real images for each seed where they are wanted."""
+    draws = work.config.evaluation.seeds if work.config.evaluation.random_real else ()
+    return [DISTILLED, *(f"{RANDOM_REAL}-{seed}" for seed in draws)]
 
 
 def load_set(name: str, work: Workspace) -> ImageSet:

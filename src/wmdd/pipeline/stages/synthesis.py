@@ -49,7 +49,7 @@ class SynthesisStage(Stage):
             ),
             work.config.synthesis,
             work.machine,
-            work.config.seed,
+            work.synthesis_seed,
             flip=work.flip,
             log=context,
             savepoint=context.savepoint,
@@ -102,17 +102,17 @@ class SynthesisStage(Stage):
 
 def _start(work: Workspace, k: int, g: int, statistics: ClassStatistics, barycenters: Barycenters) -> Tensor:
     """Class ``k``'s first images, normalised ``[m, 3, S, S]``: noise, or real images."""
-    config, features = work.config, statistics.features_of(k)
+    config, seed, features = work.config, work.synthesis_seed, statistics.features_of(k)
     select: dict[str, Callable[[], Tensor]] = {
         "real": lambda: nearest_distinct(barycenters.atoms[g], features),
-        "random": lambda: random_rows(features, config.ipc, stream(config.seed, "start", k)),
+        "random": lambda: random_rows(features, config.ipc, stream(seed, "start", k)),
         "herding": lambda: herding(features, config.ipc),
         "k-center": lambda: k_center(features, config.ipc),
     }
     if config.synthesis.init == "noise":
-        return noise(k, config.ipc, work.image_size, config.seed).to(work.machine.dtype)
+        return noise(k, config.ipc, work.image_size, seed).to(work.machine.dtype)
     if config.synthesis.init == "patches":
-        generator, batch = stream(config.seed, "patches", k), config.evaluation.batch_size
+        generator, batch = stream(seed, "patches", k), config.evaluation.batch_size
         members = work.train.take(statistics.index_of(k)[random_rows(features, MOST_IMAGES, generator)])
         return stitched_patches(work.teacher, members, k, config.ipc, work.machine, generator, batch)
     rows = select[config.synthesis.init]()

@@ -1,0 +1,183 @@
+"""What is compared: ``comparison.yaml`` of a comparison's folder. It only ever grows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wmdd.config import RunConfig
+from wmdd.config.load import Values, dotted, merge, nested, parse, presets, read_preset, read_yaml, to_values
+from wmdd.core.errors import RunError, SettingsError
+from wmdd.storage.atomic import write_text
+
+BASELINE = "random"
+"""The method that every other is compared with; it takes part always."""
+
+METHODS = ("random", "herding", "k-center", "nearest", "rded", "sre2l", "cda", "dm", "mmd", "wmdd-paper", "wmdd")
+"""What is compared where nothing else is asked for."""
+
+_OF_A_METHOD = ("barycenters", "synthesis")
+_FREE = ("evaluation.protocols", "evaluation.students", "runtime.", "data.workers", "data.memory_gb")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One set to make and to score: a method, images per class, and the seed of set and student."""
+
+    method: str
+    ipc: int
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """Where its run lies in the comparison's folder."""
+        return f"sets/{self.method}/ipc-{self.ipc:03d}/seed-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``settings`` (nested) that all share, ``methods`` with those in which each differs, and how many sets."""
+
+    settings: Values
+    methods: Mapping[str, Values]
+    ipc: tuple[int, ...]
+    seeds: int
+
+    @property
+    def shared(self) -> RunConfig:
+        """The settings of the run that teacher and statistics are taken from, which makes no images."""
+        return parse(merge(self.settings, {"ipc": 1}))
+
+    def members(self) -> Iterator[Member]:
+        """All sets, so that a table of all methods is there early."""
+        for ipc in sorted(self.ipc):
+            for seed in range(self.seeds):
+                for method in sorted(self.methods, key=lambda name: name != BASELINE):
+                    yield Member(method, ipc, seed)
+
+    def config_of(self, member: Member) -> RunConfig:
+        """The settings of a member's run: its own seed for the set and the student, and no baseline of its own."""
+        own = {
+            "ipc": member.ipc,
+            "synthesis.seed": member.seed,
+            "evaluation.seeds": [member.seed],
+            "evaluation.random_real": False,
+        }
+        return parse(merge(merge(self.settings, self.methods[member.method]), nested(own)), member.method)
+
+    def with_all_of(self, other: "Comparison", folder: Path) -> "Comparison":
+        """What is compared here, begun in ``folder``, and what ``other`` adds.
+
+        Raises:
+            RunError: ``other`` has other settings, or another method of the same name.
+        """
+        was, now = dotted(self.shared), dotted(other.shared)
+        for name in (name for name in now if now[name] != was[name] and not name.startswith(_FREE)):
+            raise RunError(
+                f"{name} was {was[name]!r} when the comparison in {folder} was begun and is {now[name]!r} now: "
+                "use a new folder."
+            )
+        for name in (
+            name for name in other.methods if self.methods.get(name, other.methods[name]) != other.methods[name]
+        ):
+            raise RunError(f"the comparison in {folder} has another method {name!r}: give this one another name.")
+        return replace(
+            other,
+            methods={**self.methods, **other.methods},
+            ipc=tuple(sorted({*self.ipc, *other.ipc})),
+            seeds=max(self.seeds, other.seeds),
+        )
+
+
+def asked_for(
+    folder: Path,
+    changes: Values,
+    methods: Sequence[str] | None = None,
+    ipc: Sequence[int] | None = None,
+    seeds: int | None = None,
+) -> Comparison:
+    """The comparison that ``folder`` holds with what is asked for besides, or a new one; nothing is written.
+
+    ``changes`` (nested) are laid over its settings; ``methods`` (:func:`read_methods`), ``ipc`` and ``seeds`` are
+    added to what it has.
+
+    Raises:
+        WmddError: the folder holds something else, settings cannot be, or do not agree with what is there.
+    """
+    there = read_comparison(folder)
+    if (seeds is not None and seeds < 1) or (ipc is not None and (not ipc or min(ipc) < 1)):
+        raise SettingsError("a comparison needs at least one seed and one IPC, all at least 1.")
+    known = there or Comparison({}, {}, (), 1)
+    wanted = Comparison(
+        merge(known.settings, changes),
+        read_methods(methods if methods is not None else () if there else METHODS),
+        tuple(sorted(set(ipc))) if ipc is not None else known.ipc or (10,),
+        seeds if seeds is not None else known.seeds if there else 3,
+    )
+    found = there.with_all_of(wanted, folder) if there else wanted
+    for member in found.members():  # what cannot be is refused before anything is made
+        found.config_of(member)
+    return found
+
+
+def read_methods(words: Sequence[str]) -> dict[str, Values]:
+    """Methods by name: of presets, or of YAML files that a path ending in ``.yaml`` names; and the baseline.
+
+    Raises:
+        SettingsError: there is no such preset or file, or a file sets what all methods must share.
+    """
+    return dict(_read_method(word) for word in dict.fromkeys((BASELINE, *words)))
+
+
+def _read_method(word: str) -> tuple[str, Values]:
+    if not word.endswith((".yaml", ".yml")):
+        if word not in presets():
+            raise SettingsError(f"there is no method {word!r}: use {', '.join(presets())}, or a path to a YAML file.")
+        return word, {section: values for section, values in read_preset(word).items() if section in _OF_A_METHOD}
+    path = Path(word)
+    values = read_yaml(path)
+    for section in values:
+        if section not in _OF_A_METHOD:
+            raise SettingsError(f"{path} sets {section}, but methods differ in {' and '.join(_OF_A_METHOD)} alone.")
+    if not path.stem.replace("-", "").replace("_", "").isalnum():
+        raise SettingsError(f"{path} names its method {path.stem!r}: use letters, digits, - and _ alone.")
+    parse(values, str(path))
+    return path.stem, values
+
+
+def comparison_path(folder: Path) -> Path:
+    """Where a comparison keeps what it compares."""
+    return folder / "comparison.yaml"
+
+
+def read_comparison(folder: Path) -> Comparison | None:
+    """The comparison in ``folder``; None where none has begun.
+
+    Raises:
+        RunError: something else is there, or the file is damaged.
+    """
+    path = comparison_path(folder)
+    if not path.is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder} holds something else than a comparison: name an empty or a new folder.")
+        return None
+    try:
+        values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = Comparison(values["settings"], values["methods"], tuple(map(int, values["ipc"])), int(values["seeds"]))
+        list(map(found.config_of, found.members()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, SettingsError) as error:
+        raise RunError(f"{path} is damaged: begin the comparison again in a new folder.") from error
+    return found
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> None:
+    """Keep what is compared, with the settings that all share in full."""
+    values = {
+        "settings": to_values(comparison.shared),
+        "methods": dict(comparison.methods),
+        "ipc": list(comparison.ipc),
+        "seeds": comparison.seeds,
+    }
+    write_text(comparison_path(folder), yaml.safe_dump(values, sort_keys=False, allow_unicode=True))

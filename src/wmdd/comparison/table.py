@@ -1,0 +1,165 @@
+"""``comparison.json``: every set's scores, and each method beside random real images."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from wmdd.comparison.settings import BASELINE, Comparison, Member
+from wmdd.config import PROTOCOLS
+from wmdd.pipeline.run_directory import RunDirectory
+from wmdd.storage.json import read_json, write_json
+
+NAME = "comparison.json"
+
+
+@dataclass(frozen=True)
+class Score:
+    """Top-1 in percent of one student, on the real validation images."""
+
+    method: str
+    ipc: int
+    seed: int
+    protocol: str
+    student: str
+    top1: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one set took: ``seconds`` and ``peak_mb`` of barycenters and images, and ``bytes`` of what is kept.
+
+    Teacher and statistics are shared and not counted.
+    """
+
+    method: str
+    ipc: int
+    seed: int
+    seconds: float
+    peak_mb: float
+    image_bytes: int
+    label_bytes: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method under one protocol: top-1 over seeds, and the paired difference from random real images.
+
+    ``real_pixels`` says whether the set shows, or began from, real images. ``top1_std`` is over seeds; ``gain`` is the
+    mean over seeds of this set's top-1 less that of random real images of the same seed, ``gain_error`` its standard
+    error. Under soft labels it is DD-Ranking's improvement over random, ``hard_label_recovery`` its other figure (arXiv
+    2505.13300): the top-1 of the network trained on all real images, less this one under hard labels. None where there
+    are too few seeds, or nothing to compare with.
+    """
+
+    method: str
+    ipc: int
+    protocol: str
+    student: str
+    real_pixels: bool
+    seeds: int
+    top1: float
+    top1_std: float | None
+    gain: float | None
+    gain_error: float | None
+    hard_label_recovery: float | None
+    seconds: float
+    peak_mb: float
+    image_bytes: float
+    label_bytes: float
+
+
+def write_table(folder: Path, comparison: Comparison) -> None:
+    """Gather what is finished into ``comparison.json``."""
+    scores, costs = [], []
+    for member in comparison.members():
+        path = folder / member.folder / "results.json"
+        if path.is_file() and (results := read_json(path))["scores"]:
+            scores += _scores_of(member, results)
+            costs.append(_cost_of(member, results))
+    (record,) = RunDirectory(folder / "teacher").records("teacher").values()
+    facts = read_json(RunDirectory(folder / "teacher").file(record, ".json"))
+    teacher = {name: facts[name] for name in ("arch", "stem_is", "top1", "top5")}
+    real = {
+        method: comparison.config_of(Member(method, comparison.ipc[0], 0)).synthesis.init != "noise"
+        for method in comparison.methods
+    }
+    write_json(
+        folder / NAME,
+        {
+            "data": Path(comparison.shared.data.source).name,
+            "teacher": teacher,
+            "chance": facts["chance"],
+            "protocols": {name: PROTOCOLS[name].summary for name in comparison.shared.evaluation.protocols},
+            "epochs": comparison.shared.evaluation.epochs,
+            "methods": dict(comparison.methods),
+            "rows": [asdict(row) for row in rows_of(scores, costs, real, teacher)],
+            "scores": [asdict(score) for score in scores],
+            "costs": [asdict(cost) for cost in costs],
+        },
+    )
+
+
+def _scores_of(member: Member, results: Mapping[str, Any]) -> list[Score]:
+    return [
+        Score(member.method, member.ipc, member.seed, found["protocol"], found["student"], found["top1"])
+        for found in results["scores"]
+    ]
+
+
+def _cost_of(member: Member, results: Mapping[str, Any]) -> Cost:
+    stages = [results["stages"][name] for name in ("barycenters", "synthesis")]
+    return Cost(
+        member.method,
+        member.ipc,
+        member.seed,
+        seconds=sum(stage["seconds"] for stage in stages),
+        peak_mb=max(stage["peak_mb"] for stage in stages),
+        image_bytes=results["bytes"]["images"],
+        label_bytes=results["bytes"]["labels"],
+    )
+
+
+def rows_of(
+    scores: Sequence[Score], costs: Sequence[Cost], real_pixels: Mapping[str, bool], teacher: Mapping[str, Any]
+) -> list[Row]:
+    """One row for each method, IPC, protocol and student; under each protocol the best first."""
+    by_seed: dict[tuple[int, str, str, str], dict[int, float]] = defaultdict(dict)
+    for score in scores:
+        by_seed[score.ipc, score.protocol, score.student, score.method][score.seed] = score.top1
+    rows = []
+    for (ipc, protocol, student, method), top1 in by_seed.items():
+        baseline = by_seed.get((ipc, protocol, student, BASELINE), {})
+        gains = [top1[seed] - baseline[seed] for seed in top1 if seed in baseline] if method != BASELINE else []
+        mine = [cost for cost in costs if (cost.method, cost.ipc) == (method, ipc)]
+        average, spread = _mean_and_std(top1.values())
+        gain, gain_std = _mean_and_std(gains) if gains else (None, None)
+        hard = protocol.startswith("hard-label") and student == teacher["arch"]
+        rows.append(
+            Row(
+                method=method,
+                ipc=ipc,
+                protocol=protocol,
+                student=student,
+                real_pixels=real_pixels[method],
+                seeds=len(top1),
+                top1=average,
+                top1_std=spread,
+                gain=gain,
+                gain_error=None if gain_std is None else gain_std / sqrt(len(gains)),
+                hard_label_recovery=teacher["top1"] - average if hard else None,
+                seconds=mean(cost.seconds for cost in mine),
+                peak_mb=max(cost.peak_mb for cost in mine),
+                image_bytes=mean(cost.image_bytes for cost in mine),
+                label_bytes=mean(cost.label_bytes for cost in mine),
+            )
+        )
+    return sorted(rows, key=lambda row: (row.ipc, row.protocol, row.student, -row.top1))
+
+
+def _mean_and_std(values: Iterable[float]) -> tuple[float, float | None]:
+    found = list(values)
+    return mean(found), stdev(found) if len(found) > 1 else None

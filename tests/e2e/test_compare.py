@@ -1,0 +1,127 @@
+"""``wmdd compare``: one teacher for all, nothing made twice, and what the table says."""
+
+import json
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import pytest
+from coloured_images import Refused, snapshot
+
+from wmdd.cli.main import main
+
+QUICK = [
+    *("--image-size", "16", "--data.workers", "1", "--teacher-epochs", "2", "--evaluation.epochs", "2"),
+    *("--runtime.precision", "float32", "--runtime.threads", "1", "--protocols", "wmdd,hard-label", "-q"),
+]
+
+
+def compared(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "comparison.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("methods") / "mine.yaml"
+    path.write_text("synthesis:\n  init: noise\n  steps: 2\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def begun(pristine_colours: Path, mine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("comparison") / "who"
+    words = ["--data", str(pristine_colours), "--methods", f"herding,{mine}", "--ipc", "1,2", "--seeds", "2"]
+    assert main(["compare", str(folder), *words, *QUICK]) == 0
+    return folder
+
+
+def test_the_table_says_what_the_runs_found(begun: Path) -> None:
+    found = compared(begun)
+    teacher = json.loads((begun / "teacher" / "results.json").read_text())["teacher"]
+    assert found["teacher"]["top1"] == teacher["top1"]
+    rows = {(row["method"], row["ipc"], row["protocol"].partition("-")[0]): row for row in found["rows"]}
+    assert len(rows) == len(found["rows"]) == 3 * 2 * 2
+    for (method, ipc, protocol), row in rows.items():
+        folders = [begun / "sets" / method / f"ipc-{ipc:03d}" / f"seed-{seed}" for seed in (0, 1)]
+        results = [json.loads((folder / "results.json").read_text()) for folder in folders]
+        top1 = [s["top1"] for r in results for s in r["scores"] if s["protocol"] == row["protocol"]]
+        assert all(score["method"] == "wmdd" for r in results for score in r["scores"])
+        assert row["seeds"] == len(top1) == 2
+        assert row["top1"] == pytest.approx(mean(top1))
+        assert row["top1_std"] == pytest.approx(stdev(top1))
+        pngs = [list(folder.rglob("artifacts/synthesis/**/*.png")) for folder in folders]
+        assert [len(files) for files in pngs] == [3 * ipc] * 2
+        assert row["image_bytes"] == mean(sum(png.stat().st_size for png in files) for files in pngs)
+        assert row["real_pixels"] == (method != "mine")
+        assert (row["hard_label_recovery"] is not None) == (protocol == "hard")
+        if protocol == "hard":
+            assert row["hard_label_recovery"] == pytest.approx(teacher["top1"] - row["top1"])
+        assert (row["gain"] is None) == (method == "random")
+        if method != "random":
+            assert row["gain"] == pytest.approx(row["top1"] - rows["random", ipc, protocol]["top1"])
+
+
+def test_all_sets_have_the_teacher_of_one_training(begun: Path) -> None:
+    weights = list(begun.rglob("teacher.safetensors"))
+    assert len(weights) == 1 + 3 * 2 * 2
+    assert len({path.stat().st_ino for path in weights}) == 1
+    images = [path.read_bytes() for path in begun.glob("sets/random/ipc-001/*/artifacts/synthesis/*/*/*.png")]
+    assert len(set(images)) > 3  # another seed draws other images
+
+
+def test_the_same_again_makes_nothing_and_prints_the_table(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {name: content for name, content in snapshot(begun).items() if "artifacts" in name}
+    assert main(["compare", str(begun), "-q"]) == 0
+    assert {name: content for name, content in snapshot(begun).items() if "artifacts" in name} == before
+    out = capsys.readouterr().out
+    page = (begun / "report" / "index.html").read_text()
+    for method in ("herding", "mine", "random"):
+        assert f"Images of {method}" in page
+    assert "Hard-label recovery" in page
+    assert page.count("<svg") == 4
+    for word in ("herding", "mine", "random", "protocol wmdd", "protocol hard-label", "less random real", "recovery"):
+        assert word in out
+
+
+def test_methods_seeds_and_ipc_can_be_added(
+    colours: Path, tmp_path: Path, mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "who"
+    start = ["--data", str(colours), "--methods", "random", "--ipc", "1", *QUICK, "--protocols", "wmdd"]
+    assert main(["compare", str(folder), *start, "--seeds", "1"]) == 0
+    (row,) = compared(folder)["rows"]
+    assert row["top1_std"] is row["gain"] is None
+    first = {path: path.stat().st_mtime_ns for path in folder.rglob("artifacts/**/*") if path.is_file()}
+    assert main(["compare", str(folder), "--methods", str(mine), "--ipc", "2", "--seeds", "2", "-q"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in first} == first
+    rows = [(row["method"], row["ipc"], row["seeds"]) for row in compared(folder)["rows"]]
+    assert sorted(rows) == [(method, ipc, 2) for method in ("mine", "random") for ipc in (1, 2)]
+
+
+def test_what_cannot_be_compared_is_refused(
+    begun: Path, colours: Path, tmp_path: Path, mine: Path, refused: Refused
+) -> None:
+    new = ["compare", tmp_path / "who", "--data", colours, "-q"]
+    refused([*new, "--methods", "herdin"], "no method 'herdin'", "herding")
+    refused([*new, "--methods", "a,,b"], "--methods", "commas")
+    refused([*new, "--methods", tmp_path / "none.yaml"], "none.yaml")
+    refused([*new, "--ipc", "1,x"], "--ipc", "'x'")
+    refused([*new, "--ipc", "0"], "--ipc", "at least 1")
+    refused([*new, "--seeds", "-1"], "--seeds", "at least 1")
+    (tmp_path / "all.yaml").write_text("teacher:\n  epochs: 3\n")
+    refused([*new, "--methods", tmp_path / "all.yaml"], "all.yaml sets teacher", "barycenters and synthesis")
+    (tmp_path / "a b.yaml").write_text("synthesis:\n  steps: 3\n")
+    refused([*new, "--methods", tmp_path / "a b.yaml"], "'a b'", "letters")
+    (tmp_path / "mine.yaml").write_text("synthesis:\n  steps: 3\n")
+    refused(["compare", begun, "--methods", tmp_path / "mine.yaml"], "another method 'mine'")
+    refused(["compare", begun, "--teacher-epochs", "3"], "teacher.epochs was 2", "is 3 now", "new folder")
+    refused(["compare", colours, "--methods", "random"], "something else than a comparison")
+
+
+def test_a_damaged_comparison_is_refused(tmp_path: Path, refused: Refused) -> None:
+    folder = tmp_path / "who"
+    folder.mkdir()
+    for text in ("", "[", "settings: {}\n", "settings: {}\nmethods: {a: 3}\nipc: [1]\nseeds: 1\n"):
+        (folder / "comparison.yaml").write_text(text)
+        refused(["compare", folder], "comparison.yaml is damaged")
