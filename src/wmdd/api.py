@@ -85,7 +85,7 @@ def evaluate(
 
 
 def compare(
-    data: str | Path = "digits",
+    data: str | Path | None = None,
     out: str | Path = "runs/comparison",
     *,
     methods: Sequence[str] | None = None,
@@ -97,6 +97,7 @@ def compare(
 ) -> dict[str, Any]:
     """Make and score the sets of many ``methods`` with one teacher, one split and one protocol, in the folder ``out``.
 
+    ``data`` is an image folder (None: that of the comparison in ``out``, or of a new one the embedded digits);
     ``methods`` are presets, or paths to YAML files of barycenters and synthesis settings (None: all shipped ones, or
     those that ``out`` has); ``ipc`` and ``seeds`` say how many sets of each; ``preset`` and ``settings`` (dotted names)
     are what all share. Called again it goes on, and adds what is new. Returns what ``comparison.json`` holds.
@@ -105,7 +106,8 @@ def compare(
         WmddError: a method, the data, a setting or the folder cannot be used; the sentence says why.
     """
     folder = Path(out)
-    shared = nested({"data.source": str(data), **(settings or {})})
+    shared = nested({} if data is None else {"data.source": str(data)})
+    shared = merge(shared, nested(settings or {}))
     comparison = asked_for(folder, merge(read_preset(preset) if preset else {}, shared), methods, ipc, seeds)
     with Reporter(quiet=quiet) as reporter:
         run_comparison(folder, comparison, reporter)

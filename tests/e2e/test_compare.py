@@ -1,6 +1,7 @@
 """``wmdd compare``: one teacher for all, nothing made twice, and what the table says."""
 
 import json
+import shutil
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -119,9 +120,65 @@ def test_what_cannot_be_compared_is_refused(
     refused(["compare", colours, "--methods", "random"], "something else than a comparison")
 
 
+def test_what_one_set_cannot_be_is_refused_before_any_is_made(colours: Path, tmp_path: Path, refused: Refused) -> None:
+    refused(["compare", tmp_path / "who", "--data", colours, "--ipc", "1,500", "-q"], "ipc is 500", "only 5")
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("ipc: 3\n")
+    refused(["compare", tmp_path / "who", "--data", colours, "--config", settings], "ipc is each set's own")
+
+
+def test_two_methods_of_one_name_are_refused(colours: Path, tmp_path: Path, refused: Refused) -> None:
+    for folder, steps in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.yaml").write_text(f"synthesis:\n  steps: {steps}\n")
+    words = ["compare", tmp_path / "who", "--data", colours, "--methods"]
+    refused([*words, f"{tmp_path}/a/mine.yaml,{tmp_path}/b/mine.yaml"], "b/mine.yaml", "another name")
+    (tmp_path / "random.yaml").write_text("synthesis:\n  steps: 1\n")
+    refused([*words, tmp_path / "random.yaml"], "not the only method 'random'")
+
+
+def test_killed_at_the_very_beginning_it_goes_on(colours: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "who"
+    words = ["--data", str(colours), "--methods", "random", "--ipc", "1", "--seeds", "1", *QUICK]
+    assert main(["compare", str(folder), *words, "--protocols", "wmdd"]) == 0
+    (folder / "comparison.yaml").rename(folder / ".comparison.yaml.1.tmp")
+    shutil.rmtree(folder / "sets")
+    shutil.rmtree(folder / "report")
+    (folder / "comparison.json").unlink()
+    assert main(["compare", str(folder), *words, "--protocols", "wmdd"]) == 0
+    assert len(compared(folder)["rows"]) == 1
+
+
+def test_sets_of_another_teacher_are_refused_and_interrupted_ones_made_again(begun: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(begun, tmp_path / "who")
+    lost = folder / "sets" / "herding" / "ipc-002" / "seed-0"
+    shutil.rmtree(lost / "artifacts" / "synthesis")  # as an interrupted --redo synthesis leaves it
+    for stage in ("relabel", "evaluation"):
+        shutil.rmtree(lost / "artifacts" / stage)
+    assert main(["compare", str(folder), "-q"]) == 0
+    assert compared(folder)["scores"] == compared(begun)["scores"]
+    assert main(["teacher", str(folder / "teacher"), "--redo", "teacher", "--teacher.lr", "0.01", "-q"]) == 0
+    facts = json.loads((folder / "teacher" / "artifacts" / "teacher" / "teacher.json").read_text())
+    assert (
+        facts["sha256"]
+        != json.loads((begun / "teacher" / "artifacts" / "teacher" / "teacher.json").read_text())["sha256"]
+    )
+    assert main(["compare", str(folder), "-q"]) == 2
+
+
 def test_a_damaged_comparison_is_refused(tmp_path: Path, refused: Refused) -> None:
     folder = tmp_path / "who"
     folder.mkdir()
-    for text in ("", "[", "settings: {}\n", "settings: {}\nmethods: {a: 3}\nipc: [1]\nseeds: 1\n"):
+    outside = "settings: {}\nmethods: {../x: {}}\nipc: [1]\nseeds: 1\n"
+    zero = "settings: {}\nmethods: {random: {}}\nipc: [1]\nseeds: 0\n"
+    for text in (
+        "",
+        "[",
+        "[" * 9999,
+        outside,
+        zero,
+        "settings: {}\n",
+        "settings: {}\nmethods: {a: 3}\nipc: [1]\nseeds: 1\n",
+    ):
         (folder / "comparison.yaml").write_text(text)
         refused(["compare", folder], "comparison.yaml is damaged")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from wmdd.cli.arguments import Parser, add_settings, given_settings
-from wmdd.comparison.settings import METHODS
+from wmdd.comparison.settings import METHODS, OWN
 from wmdd.core.errors import SettingsError
 
 _EPILOG = """\
@@ -15,9 +15,6 @@ examples:
 All methods share teacher, statistics, split, views and protocol. A method is a preset, or a YAML file of settings of
 barycenters and synthesis, and is named after it. Random real images always take part: the others are held against them.
 """
-
-
-_OWN = ("ipc", "synthesis.seed", "evaluation.seeds", "evaluation.random_real")  # of each set
 
 
 def add_arguments(parser: Parser, verb: str) -> None:
@@ -34,7 +31,7 @@ def add_arguments(parser: Parser, verb: str) -> None:
         "--seeds", dest="draws", metavar="N", help="sets of each method, and a student of each (default 3)"
     )
     sections = ("", "data", "teacher", "barycenters", "synthesis", "evaluation", "runtime")
-    add_settings(parser, sections=sections, without=_OWN)
+    add_settings(parser, sections=sections, without=OWN)
 
 
 def execute(arguments: argparse.Namespace) -> None:

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
-from wmdd.comparison.settings import Comparison, Member, write_comparison
+from wmdd.comparison.settings import TEACHER, Comparison, write_comparison
 from wmdd.comparison.table import write_table
+from wmdd.config import RunConfig
+from wmdd.core.errors import RunError
+from wmdd.data import open_source
+from wmdd.pipeline.resolve import resolve
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.pipeline.runner import open_run, run_stages
 from wmdd.pipeline.workspace import Workspace
@@ -22,21 +26,26 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
     Raises:
         WmddError: the settings do not suit the data or the machine, or something in the folder is damaged.
     """
-    shared = open_run(RunDirectory(folder / "teacher"), comparison.shared, reporter)
+    source, members = open_source(comparison.shared.data), list(comparison.members())
+    for member in members:  # what cannot be is refused before anything is made
+        resolve(comparison.config_of(member), source)
+    shared = open_run(RunDirectory(folder / TEACHER), comparison.shared, reporter)
     write_comparison(folder, comparison)
     run_stages(shared, SHARED)
-    members = list(comparison.members())
     for number, member in enumerate(members, start=1):
         reporter.say(f"[{number}/{len(members)}] {member.method}, IPC {member.ipc}, seed {member.seed}")
-        _make(folder, comparison, member, shared, reporter)
+        _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
         write_table(folder, comparison)
         write_comparison_page(folder)
 
 
-def _make(folder: Path, comparison: Comparison, member: Member, shared: Workspace, reporter: Reporter) -> None:
-    run = RunDirectory(folder / member.folder)
-    work = open_run(run, comparison.config_of(member), reporter)
+def _make(run: RunDirectory, config: RunConfig, shared: Workspace, reporter: Reporter) -> None:
+    work = open_run(run, config, reporter)
     for stage in SHARED:
         run.take_over(stage, shared.run)
+        if run.stage_digest(stage) != shared.run.stage_digest(stage):
+            raise RunError(
+                f"{run.path} has another {stage} than {shared.run.path}: remove {run.path}, and it is made again."
+            )
     work.lender = shared
     run_stages(work)

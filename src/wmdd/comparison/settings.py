@@ -3,14 +3,27 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from wmdd.config import RunConfig
-from wmdd.config.load import Values, dotted, merge, nested, parse, presets, read_preset, read_yaml, to_values
+from wmdd.config.load import (
+    Values,
+    dotted,
+    dump,
+    merge,
+    nested,
+    parse,
+    presets,
+    read_mapping,
+    read_preset,
+    read_yaml,
+    to_values,
+)
 from wmdd.core.errors import RunError, SettingsError
-from wmdd.storage.atomic import write_text
+from wmdd.core.paths import absolute
+from wmdd.storage.atomic import TEMPORARY_SUFFIX, write_text
+
+TEACHER = "teacher"
+"""The folder, in a comparison's, of the run that teacher and statistics are taken from."""
 
 BASELINE = "random"
 """The method that every other is compared with; it takes part always."""
@@ -19,7 +32,13 @@ METHODS = ("random", "herding", "k-center", "nearest", "rded", "sre2l", "cda", "
 """What is compared where nothing else is asked for."""
 
 _OF_A_METHOD = ("barycenters", "synthesis")
-_FREE = ("evaluation.protocols", "evaluation.students", "runtime.", "data.workers", "data.memory_gb")
+OWN = ("ipc", "synthesis.seed", "evaluation.seeds", "evaluation.random_real")
+"""Settings that each set has for itself."""
+
+_FREE = (
+    *("evaluation.protocols", "evaluation.students", "runtime.device", "runtime.threads"),
+    *("data.workers", "data.memory_gb"),
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +93,7 @@ class Comparison:
             RunError: ``other`` has other settings, or another method of the same name.
         """
         was, now = dotted(self.shared), dotted(other.shared)
-        for name in (name for name in now if now[name] != was[name] and not name.startswith(_FREE)):
+        for name in (name for name in now if now[name] != was[name] and name not in _FREE):
             raise RunError(
                 f"{name} was {was[name]!r} when the comparison in {folder} was begun and is {now[name]!r} now: "
                 "use a new folder."
@@ -107,28 +126,47 @@ def asked_for(
         WmddError: the folder holds something else, settings cannot be, or do not agree with what is there.
     """
     there = read_comparison(folder)
-    if (seeds is not None and seeds < 1) or (ipc is not None and (not ipc or min(ipc) < 1)):
-        raise SettingsError("a comparison needs at least one seed and one IPC, all at least 1.")
+    for number in (*(ipc or ()), *([] if seeds is None else [seeds])):
+        if not isinstance(number, int) or number < 1:
+            raise SettingsError(
+                f"a comparison has {number!r} for an IPC or for its seeds, but needs numbers from 1 on."
+            )
+    for name in OWN:
+        section, _, key = name.rpartition(".")
+        if key in (changes.get(section, {}) if section else changes):
+            raise SettingsError(f"{name} is each set's own in a comparison: leave it out (and see --ipc and --seeds).")
     known = there or Comparison({}, {}, (), 1)
     wanted = Comparison(
-        merge(known.settings, changes),
+        to_values(_with_whole_paths(parse(merge(known.settings, changes)))),
         read_methods(methods if methods is not None else () if there else METHODS),
-        tuple(sorted(set(ipc))) if ipc is not None else known.ipc or (10,),
+        tuple(sorted(set(ipc))) if ipc else known.ipc or (10,),
         seeds if seeds is not None else known.seeds if there else 3,
     )
-    found = there.with_all_of(wanted, folder) if there else wanted
-    for member in found.members():  # what cannot be is refused before anything is made
-        found.config_of(member)
-    return found
+    return there.with_all_of(wanted, folder) if there else wanted
+
+
+def _with_whole_paths(config: RunConfig) -> RunConfig:
+    """Settings that mean the same from any folder."""
+    data, teacher = config.data, config.teacher
+    if data.source != "digits":
+        data = replace(data, source=absolute(data.source))
+    if teacher.checkpoint is not None:
+        teacher = replace(teacher, checkpoint=absolute(teacher.checkpoint))
+    return replace(config, data=data, teacher=teacher)
 
 
 def read_methods(words: Sequence[str]) -> dict[str, Values]:
     """Methods by name: of presets, or of YAML files that a path ending in ``.yaml`` names; and the baseline.
 
     Raises:
-        SettingsError: there is no such preset or file, or a file sets what all methods must share.
+        SettingsError: there is no such preset or file, a file sets what all methods must share, or two have one name.
     """
-    return dict(_read_method(word) for word in dict.fromkeys((BASELINE, *words)))
+    found: dict[str, Values] = {}
+    for word in map(str, (BASELINE, *words)):
+        name, values = _read_method(word)
+        if found.setdefault(name, values) != values:
+            raise SettingsError(f"{word} is not the only method {name!r}: give it another name.")
+    return found
 
 
 def _read_method(word: str) -> tuple[str, Values]:
@@ -138,17 +176,20 @@ def _read_method(word: str) -> tuple[str, Values]:
         return word, {section: values for section, values in read_preset(word).items() if section in _OF_A_METHOD}
     path = Path(word)
     values = read_yaml(path)
-    for section in values:
-        if section not in _OF_A_METHOD:
-            raise SettingsError(f"{path} sets {section}, but methods differ in {' and '.join(_OF_A_METHOD)} alone.")
-    if not path.stem.replace("-", "").replace("_", "").isalnum():
-        raise SettingsError(f"{path} names its method {path.stem!r}: use letters, digits, - and _ alone.")
-    parse(values, str(path))
+    _check_method(path.stem, values, str(path))
     return path.stem, values
 
 
-def comparison_path(folder: Path) -> Path:
-    """Where a comparison keeps what it compares."""
+def _check_method(name: str, values: Values, origin: str) -> None:
+    for section in values:
+        if section not in _OF_A_METHOD:
+            raise SettingsError(f"{origin} sets {section}, but methods differ in {' and '.join(_OF_A_METHOD)} alone.")
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise SettingsError(f"{origin} names its method {name!r}: use letters, digits, - and _ alone.")
+    parse(values, origin)
+
+
+def _path(folder: Path) -> Path:
     return folder / "comparison.yaml"
 
 
@@ -158,26 +199,35 @@ def read_comparison(folder: Path) -> Comparison | None:
     Raises:
         RunError: something else is there, or the file is damaged.
     """
-    path = comparison_path(folder)
+    path = _path(folder)
     if not path.is_file():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        # A teacher alone is what a comparison leaves that was cut off at its very beginning.
+        if folder.exists() and not (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
             raise RunError(f"{folder} holds something else than a comparison: name an empty or a new folder.")
         return None
     try:
-        values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = Comparison(values["settings"], values["methods"], tuple(map(int, values["ipc"])), int(values["seeds"]))
+        values = read_mapping(path)
+        found = Comparison(values["settings"], values["methods"], tuple(values["ipc"]), values["seeds"])
+        if not all(isinstance(number, int) and number > 0 for number in (*found.ipc, found.seeds)):
+            raise ValueError
+        for name, settings in found.methods.items():
+            _check_method(name, settings, str(path))
         list(map(found.config_of, found.members()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, SettingsError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
         raise RunError(f"{path} is damaged: begin the comparison again in a new folder.") from error
     return found
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == TEACHER or path.name.endswith(TEMPORARY_SUFFIX)
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> None:
     """Keep what is compared, with the settings that all share in full."""
     values = {
-        "settings": to_values(comparison.shared),
+        "settings": comparison.settings,
         "methods": dict(comparison.methods),
         "ipc": list(comparison.ipc),
         "seeds": comparison.seeds,
     }
-    write_text(comparison_path(folder), yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    write_text(_path(folder), dump(values))

@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from wmdd.comparison.settings import BASELINE, Comparison, Member
+from wmdd.comparison.settings import BASELINE, TEACHER, Comparison, Member
 from wmdd.config import PROTOCOLS
+from wmdd.pipeline.artifacts import teacher_facts
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.json import read_json, write_json
 
@@ -30,9 +31,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one set took: ``seconds`` and ``peak_mb`` of barycenters and images, and ``bytes`` of what is kept.
+    """What one set took: ``seconds`` and ``peak_mb``, and the bytes of its images and, by protocol, of its labels.
 
-    Teacher and statistics are shared and not counted.
+    Barycenters count where the images belong to atoms; teacher and statistics are shared and never do.
     """
 
     method: str
@@ -41,7 +42,7 @@ class Cost:
     seconds: float
     peak_mb: float
     image_bytes: int
-    label_bytes: int
+    label_bytes: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,8 @@ def write_table(folder: Path, comparison: Comparison) -> None:
         path = folder / member.folder / "results.json"
         if path.is_file() and (results := read_json(path))["scores"]:
             scores += _scores_of(member, results)
-            costs.append(_cost_of(member, results))
-    (record,) = RunDirectory(folder / "teacher").records("teacher").values()
-    facts = read_json(RunDirectory(folder / "teacher").file(record, ".json"))
+            costs.append(_cost_of(RunDirectory(folder / member.folder), member, results))
+    facts = teacher_facts(RunDirectory(folder / TEACHER))
     teacher = {name: facts[name] for name in ("arch", "stem_is", "top1", "top5")}
     real = {
         method: comparison.config_of(Member(method, comparison.ipc[0], 0)).synthesis.init != "noise"
@@ -93,7 +93,7 @@ def write_table(folder: Path, comparison: Comparison) -> None:
             "data": Path(comparison.shared.data.source).name,
             "teacher": teacher,
             "chance": facts["chance"],
-            "protocols": {name: PROTOCOLS[name].summary for name in comparison.shared.evaluation.protocols},
+            "protocols": {name: protocol.summary for name, protocol in PROTOCOLS.items()},
             "epochs": comparison.shared.evaluation.epochs,
             "methods": dict(comparison.methods),
             "rows": [asdict(row) for row in rows_of(scores, costs, real, teacher)],
@@ -110,8 +110,12 @@ def _scores_of(member: Member, results: Mapping[str, Any]) -> list[Score]:
     ]
 
 
-def _cost_of(member: Member, results: Mapping[str, Any]) -> Cost:
-    stages = [results["stages"][name] for name in ("barycenters", "synthesis")]
+def _cost_of(run: RunDirectory, member: Member, results: Mapping[str, Any]) -> Cost:
+    names = ("barycenters", "synthesis") if run.config().synthesis.follows_atoms else ("synthesis",)
+    stages = [results["stages"][name] for name in names]
+    labels: dict[str, int] = defaultdict(int)
+    for record in run.records("relabel").values():
+        labels[record.covers["protocol"]] += sum(run.size("relabel", name) for name in record.files)
     return Cost(
         member.method,
         member.ipc,
@@ -119,7 +123,7 @@ def _cost_of(member: Member, results: Mapping[str, Any]) -> Cost:
         seconds=sum(stage["seconds"] for stage in stages),
         peak_mb=max(stage["peak_mb"] for stage in stages),
         image_bytes=results["bytes"]["images"],
-        label_bytes=results["bytes"]["labels"],
+        label_bytes=dict(labels),
     )
 
 
@@ -154,7 +158,7 @@ def rows_of(
                 seconds=mean(cost.seconds for cost in mine),
                 peak_mb=max(cost.peak_mb for cost in mine),
                 image_bytes=mean(cost.image_bytes for cost in mine),
-                label_bytes=mean(cost.label_bytes for cost in mine),
+                label_bytes=mean(cost.label_bytes.get(protocol, 0) for cost in mine),
             )
         )
     return sorted(rows, key=lambda row: (row.ipc, row.protocol, row.student, -row.top1))

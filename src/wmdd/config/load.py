@@ -155,6 +155,17 @@ def read_yaml(path: Path) -> Values:
     Raises:
         SettingsError: the file is missing, not YAML, or has keys that are not settings.
     """
+    values = read_mapping(path)
+    _refuse_unknown(values, RunConfig, "", f"settings file {path}")
+    return values
+
+
+def read_mapping(path: Path) -> Values:
+    """The mapping that a YAML file holds; empty for an empty file.
+
+    Raises:
+        SettingsError: the file is missing or not YAML, or holds something else.
+    """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
     except OSError as error:
@@ -167,7 +178,6 @@ def read_yaml(path: Path) -> Values:
         return {}
     if not isinstance(values, dict):
         raise SettingsError(f"settings file {path} must hold a mapping of settings, not {_repr.repr(values)}.")
-    _refuse_unknown(values, RunConfig, "", f"settings file {path}")
     return values
 
 
@@ -236,7 +246,12 @@ _LINE_BREAKS = frozenset("\x85\u2028\u2029")
 
 def to_yaml(config: RunConfig) -> str:
     """``config`` as a settings file."""
-    text: str = yaml.dump(to_values(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return dump(to_values(config))
+
+
+def dump(values: Values) -> str:
+    """Plain nested values as YAML that reads back the same."""
+    text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
 
 

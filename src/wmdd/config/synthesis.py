@@ -50,6 +50,12 @@ class SynthesisConfig:
         "auto", "classes in one unit of work; auto: as many as fill a batch and fit into memory"
     )
 
+    @property
+    def follows_atoms(self) -> bool:
+        """Whether image j of a class belongs to atom j, by its start or by its loss."""
+        drawn = self.steps > 0 and self.feature > 0 and self.feature_loss in ("squared", "norm")
+        return drawn or self.init == "real"
+
     def __post_init__(self) -> None:
         if self.steps and not (self.feature or self.statistics or self.cross_entropy):
             raise ValueError(

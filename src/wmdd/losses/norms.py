@@ -12,3 +12,9 @@ def squared_or_norm(difference: Tensor, kind: Literal["squared", "norm"]) -> Ten
         return difference.square().sum(dim=1)
     norm: Tensor = torch.linalg.vector_norm(difference, dim=1)
     return norm
+
+
+def root(squares: Tensor) -> Tensor:
+    """The square root, with gradient 0 at 0."""
+    positive = squares > 0
+    return torch.where(positive, torch.where(positive, squares, 1).sqrt(), 0)

@@ -4,10 +4,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from wmdd.core.pooled import side_by_side
 from wmdd.core.types import LayerMoments
-from wmdd.losses.norms import squared_or_norm
+from wmdd.losses.norms import root
 from wmdd.losses.pooling import class_moments
 
 
@@ -22,6 +23,10 @@ def statistics_loss(
     mine = class_moments(side_by_side(images.values()), weights)
     theirs = side_by_side(real[layer] for layer in images)
     difference = torch.cat(mine) - torch.cat(theirs).to(mine.mean.dtype)
-    widths = [moments.mean.shape[1] for moments in images.values()]
-    terms = [squared_or_norm(layer, kind) for layer in difference.split(widths, dim=1)]
-    return torch.stack(terms).sum(dim=0).view(2, -1).sum(dim=0)
+    widths = torch.tensor([moments.mean.shape[1] for moments in images.values()], device=difference.device)
+    channels = difference.shape[1]
+    layer = torch.arange(len(widths), device=difference.device).repeat_interleave(widths, output_size=channels)
+    # Which channel is of which layer: one product where each of dozens of layers would take operations of its own.
+    squares = difference.square() @ one_hot(layer, len(widths)).to(difference.dtype)
+    terms = squares if kind == "squared" else root(squares)
+    return terms.sum(dim=1).view(2, -1).sum(dim=0)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wmdd.config import RunConfig
 from wmdd.core.errors import RunError
 from wmdd.core.types import (
     Barycenters,
@@ -190,7 +191,8 @@ def load_distilled(run: RunDirectory) -> DistilledDataset:
     if classes != list(range(len(names))):
         missing = sorted(set(range(len(names))) - set(classes))
         raise RunError(f"{run.path} has no images of class {names[missing[0]]!r} yet: run `wmdd run {run.path}` first.")
-    ipc = run.config().ipc
+    config = run.config()
+    ipc = config.ipc
     images = [
         read_png(run.path / name)
         for record in records
@@ -200,11 +202,18 @@ def load_distilled(run: RunDirectory) -> DistilledDataset:
     return DistilledDataset(
         images=torch.stack(images),
         labels=torch.arange(len(names)).repeat_interleave(ipc),
-        weights=load_barycenters(run, range(len(names))).weights.flatten().float(),
+        weights=_weights(run, config, len(names)),
         class_names=names,
         preprocessing=Preprocessing(facts["image_size"], tuple(facts["mean"]), tuple(facts["std"])),
         provenance={"run": str(run.path), "teacher": facts["sha256"], "data": run.data().get("fingerprint", "")},
     )
+
+
+def _weights(run: RunDirectory, config: RunConfig, num_classes: int) -> Tensor:
+    """Those of the atoms that the images belong to, ``[M]``; even ones where they belong to none."""
+    if config.synthesis.follows_atoms:
+        return load_barycenters(run, range(num_classes)).weights.flatten().float()
+    return torch.full((num_classes * config.ipc,), 1 / config.ipc)
 
 
 def image_names(unit: str, k: int, ipc: int) -> list[str]:

@@ -34,7 +34,7 @@ def with_group(config: RunConfig, size: int) -> RunConfig:
 def fit_group(config: RunConfig, source: ImageSource) -> RunConfig:
     """Resolved settings with the largest group up to theirs that the memory available now will hold."""
     most = group_of(config)
-    if most == 1:
+    if most == 1 or not config.synthesis.steps:
         return config
     rehearsal = Rehearsal(config, source)
     room = _SHARE * available_bytes(rehearsal.machine.device) - rehearsal.held

@@ -1,12 +1,12 @@
 """Every "auto" becomes a value, here and nowhere else, before anything is computed."""
 
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 
 from wmdd.config import RunConfig
 from wmdd.core.errors import SettingsError
+from wmdd.core.paths import absolute
 from wmdd.data import ImageSource, flips, natural_size
 from wmdd.models import default_arch, resolve_stem, try_student, try_teacher
 from wmdd.runtime.device import default_device, default_precision, default_threads, find_device
@@ -20,7 +20,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     """
     data = replace(
         config.data,
-        source=config.data.source if config.data.source == "digits" else _absolute(config.data.source),
+        source=config.data.source if config.data.source == "digits" else absolute(config.data.source),
         image_size=natural_size(source) if config.data.image_size == "auto" else config.data.image_size,
         flip=flips(source) if config.data.flip == "auto" else config.data.flip,
     )
@@ -30,7 +30,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         config.teacher,
         arch=default_arch(size) if config.teacher.arch == "auto" else config.teacher.arch,
         stem=resolve_stem(size) if config.teacher.stem == "auto" else config.teacher.stem,
-        checkpoint=config.teacher.checkpoint and _absolute(config.teacher.checkpoint),
+        checkpoint=config.teacher.checkpoint and absolute(config.teacher.checkpoint),
     )
     device = default_device() if config.runtime.device == "auto" else config.runtime.device
     runtime = replace(
@@ -42,7 +42,9 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     students = tuple(dict.fromkeys(teacher.arch if name == "auto" else name for name in config.evaluation.students))
     group = config.synthesis.group_size
     if group == "auto":
-        group = max(1, min(len(source.class_names), config.synthesis.batch_size // config.ipc))
+        # Statistics of all classes together want many classes in a group; of each class, no more than fill a batch.
+        each = 1 if config.synthesis.statistics_of == "all" else config.ipc
+        group = max(1, min(len(source.class_names), config.synthesis.batch_size // each))
     resolved = replace(
         config,
         data=data,
@@ -57,10 +59,6 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     )
     _check(resolved, source)
     return resolved
-
-
-def _absolute(path: str) -> str:
-    return os.path.realpath(os.path.expanduser(path))
 
 
 def try_out(config: RunConfig, source: ImageSource) -> None:

@@ -105,7 +105,8 @@ def _refuse_other_data(run: RunDirectory, source: ImageSource) -> None:
 def _refuse_changes(run: RunDirectory, old: RunConfig, new: RunConfig, before: str | None = None) -> None:
     """Refuse settings that finished stages (those earlier than ``before``) were not made with."""
     was, now = dotted(old), dotted(new)
-    changed = [name for name in now if now[name] != was.get(name)]
+    # A setting that is "auto" in a run is younger than the run, which knew no other value than the one it resolves to.
+    changed = [name for name in now if now[name] != was.get(name) and was.get(name) != "auto"]
     for stage in ALL_STAGES:
         if stage.name == before:
             return
@@ -210,9 +211,18 @@ def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> int:
     return fresh
 
 
+_BEFORE = {"synthesis.feature": 1.0, "synthesis.statistics_of": "class", "synthesis.min_crop_start": None}
+"""Settings that came later, and what held before: a unit made without them is still the one that is wanted."""
+
+
 def _key(stage: Stage, unit: Unit, work: Workspace, inputs: dict[str, str]) -> str:
     """Hash of all that a unit's result depends on."""
-    settings = {name: value for name, value in dotted(work.config).items() if _concerns(stage, name)}
+    known = {**_BEFORE, "synthesis.seed": work.config.seed}
+    settings = {
+        name: value
+        for name, value in dotted(work.config).items()
+        if _concerns(stage, name) and not (name in known and known[name] == value)
+    }
     return digest([stage.name, unit.name, unit.covers, settings, inputs, work.source.fingerprint])
 
 

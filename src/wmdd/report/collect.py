@@ -235,14 +235,16 @@ def _progress(stage: str, units: Sequence[UnitRecord], config: RunConfig, num_cl
         return Progress(stage, done, _label_epochs(config), "epochs of labels")
     if stage == "evaluation":
         evaluation = config.evaluation
-        students = len(evaluation.protocols) * len(evaluation.students) * len(evaluation.seeds) * 2
+        sets = 2 if evaluation.random_real else 1
+        students = len(evaluation.protocols) * len(evaluation.students) * len(evaluation.seeds) * sets
         return Progress(stage, len(units), students, "students")
     return Progress(stage, sum(len(unit.classes) for unit in units), max(num_classes, 1), "classes")
 
 
 def _label_epochs(config: RunConfig) -> int:
-    """Epochs of stored soft labels over all sets: the distilled one, and one of random real images for each seed."""
+    """Epochs of stored soft labels over all sets: the distilled one, and the draws of random real images."""
     if config.evaluation.labels == "online":
         return 0
     soft = [PROTOCOLS[name] for name in config.evaluation.protocols if PROTOCOLS[name].labels == "soft"]
-    return sum(config.evaluation.epochs or protocol.epochs for protocol in soft) * (1 + len(config.evaluation.seeds))
+    draws = len(config.evaluation.seeds) if config.evaluation.random_real else 0
+    return sum(config.evaluation.epochs or protocol.epochs for protocol in soft) * (1 + draws)

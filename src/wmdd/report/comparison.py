@@ -102,6 +102,8 @@ class ComparisonPage:
                 continue
             run = self.folder / "sets" / method / f"ipc-{ipc:03d}" / "seed-0"
             first = sorted(run.glob("artifacts/synthesis/*/class-*/000.png"), key=lambda path: path.parent.name)
+            if not first:  # they are being made again
+                continue
             images = [scaled(read_png(path), _SIDE) for path in first[:: -(-len(first) // MOST_CLASSES)]]
             yield method, ipc, png_uri(np.concatenate(images, axis=1))
 

@@ -1,4 +1,8 @@
-"""Images stitched from the patches of real ones that a teacher knows best (RDED, arXiv 2312.03526)."""
+"""Images stitched from the patches of real ones that a teacher knows best (RDED, arXiv 2312.03526).
+
+Not as in its released code: crops keep torchvision's range of ratios, are scored at the full side, and an image always
+has four of them.
+"""
 
 import torch
 from torch import Generator, Tensor
@@ -8,10 +12,10 @@ from wmdd.augment import render, sample_views
 from wmdd.models import Teacher
 from wmdd.runtime.device import Machine
 
-CROPS = 5  # patches that are looked at in each real image; as published
-SMALLEST = 0.5  # area of a patch; as published
-MOST_IMAGES = 300  # of a class that are worth looking at; as published
-GRID = 2  # patches along each side of a stitched image; as published
+CROPS = 5  # patches that are looked at in each real image
+SMALLEST = 0.08  # area of a patch
+MOST_IMAGES = 300  # of a class that are worth looking at
+GRID = 2  # patches along each side of a stitched image
 
 
 @torch.no_grad()

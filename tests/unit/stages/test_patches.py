@@ -55,9 +55,18 @@ def test_every_image_is_used_before_any_twice_and_none_need_be_left(world: World
     assert not alone.any()
 
 
-def test_patches_of_digits_are_better_known_than_the_digits(world: World) -> None:
+def _tile(stitched: Tensor) -> Tensor:
+    """The upper left patch of each image."""
+    return stitched[:, :, : SIZE // 2, : SIZE // 2]
+
+
+def test_the_best_patches_of_digits_are_taken(world: World) -> None:
     digits = world.train.take((world.train.labels == K).nonzero()[:, 0])
     stitched = stitch(world, digits, 4)
+    few, many = (stitch(world, digits[:count], count // 4) for count in (16, 120))
+    whole = entropy(world, world.preprocessing.denormalize(F.interpolate(_tile(many), (SIZE, SIZE)))).mean()
+    assert whole > entropy(world, world.preprocessing.denormalize(F.interpolate(_tile(stitched), (SIZE, SIZE)))).mean()
+    assert few.shape == (4, 3, SIZE, SIZE)
     lower, upper = world.preprocessing.bounds(stitched)
     assert stitched.shape == (4, 3, SIZE, SIZE)
     assert ((stitched >= lower - 1e-9) & (stitched <= upper + 1e-9)).all()
