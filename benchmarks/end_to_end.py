@@ -39,7 +39,8 @@ def main() -> None:
         finally:
             git("worktree", "remove", "--force", str(earlier))
     bars = Bars(("torch", "timm"))
-    what = " ".join(arguments.settings) or "digits, all defaults"
+    # Folders by their names alone: where they lie concerns this machine only.
+    what = " ".join(Path(word).name for word in arguments.settings) or "digits, all defaults"
     compare_seconds(bars, what, found["before"], found["after"])
     compare_scores(bars, what, found["before"], found["after"])
     bars.note("commits", before=git("rev-parse", arguments.before), after=git("rev-parse", "HEAD"))
