@@ -130,7 +130,7 @@ def _cost_of(run: RunDirectory, member: Member, results: Mapping[str, Any]) -> C
 def rows_of(
     scores: Sequence[Score], costs: Sequence[Cost], real_pixels: Mapping[str, bool], teacher: Mapping[str, Any]
 ) -> list[Row]:
-    """One row for each method, IPC, protocol and student; under each protocol the best first."""
+    """One row for each method, IPC, protocol and student; protocol after protocol, under each IPC the best first."""
     by_seed: dict[tuple[int, str, str, str], dict[int, float]] = defaultdict(dict)
     for score in scores:
         by_seed[score.ipc, score.protocol, score.student, score.method][score.seed] = score.top1
@@ -161,7 +161,13 @@ def rows_of(
                 label_bytes=mean(cost.label_bytes.get(protocol, 0) for cost in mine),
             )
         )
-    return sorted(rows, key=lambda row: (row.ipc, row.protocol, row.student, -row.top1))
+    return sorted(rows, key=lambda row: (_place(row.protocol), row.protocol, row.student, row.ipc, -row.top1))
+
+
+def _place(protocol: str) -> int:
+    """The place of a protocol, whatever its number of epochs, among the named ones: ours comes first."""
+    named = max((name for name in PROTOCOLS if f"{protocol}-".startswith(f"{name}-")), key=len)
+    return list(PROTOCOLS).index(named)
 
 
 def _mean_and_std(values: Iterable[float]) -> tuple[float, float | None]:

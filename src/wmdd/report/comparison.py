@@ -85,12 +85,12 @@ class ComparisonPage:
 
     @cached_property
     def groups(self) -> list[Group]:
-        """One for each protocol, student and IPC."""
+        """One for each protocol, student and IPC, in the order of the rows."""
         keys = ("ipc", "protocol", "student")
         wanted = dict.fromkeys(tuple(row[key] for key in keys) for row in self.found["rows"])
         return [
             Group(*key, *([row for row in self.found[part] if tuple(row[k] for k in keys) == key] for part in _PARTS))
-            for key in sorted(wanted, key=lambda key: (key[1:], key[0]))
+            for key in wanted
         ]
 
     @property
