@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from bars import Bar, Bars
 from wmdd.config import PROTOCOLS, Protocol
+from wmdd.config.evaluation import REUSE
 from wmdd.core.types import SoftLabels
 from wmdd.models import build_network
 from wmdd.pipeline.run_directory import RunDirectory
@@ -44,7 +45,7 @@ QUICK_EPOCHS = {10: 10, 200: 5, 1000: 1}
 READS = 20
 FORMS = {"fp16": False, "compact": True}
 TEMPERATURES = (20.0, 1.0)
-REUSED = 10
+REUSED_FORM = f"fp16, a {REUSE}th of the epochs reused"
 EPOCHS_PER_FILE = 50
 PACKAGES = ("torch", "safetensors")
 
@@ -183,7 +184,7 @@ def compare_students(bars: Bars, folder: Path, path: Path, seeds: Sequence[int],
     name = f"{Path(config.data.source).name}, {protocol.epochs} epochs"
     sources = {form: stored_form(work, folder, protocol, compact) for form, compact in FORMS.items()}
     sources["none (online teacher)"] = (online_labels(work.teacher, work.machine), planner(work, protocol))
-    sources[f"fp16, a {REUSED}th of the epochs reused"] = reused(sources["fp16"], max(1, protocol.epochs // REUSED))
+    sources[REUSED_FORM] = reused(sources["fp16"], -(-protocol.epochs // REUSE))
     top1 = {form: [] for form in sources}
     for seed in seeds:
         for form, (labels, views) in sources.items():
@@ -194,9 +195,10 @@ def compare_students(bars: Bars, folder: Path, path: Path, seeds: Sequence[int],
         values = {"top1": round(mean(found), 2), "points_lost": round(mean(lost), 2)}
         bars.note(f"students of {form}, {name}, {len(seeds)} seed(s)", **values, **spread)
     if protocol == PROTOCOLS["wmdd"]:  # students of a few epochs have learnt little and differ by chance
-        lost = mean(top1["fp16"]) - mean(top1["compact"])
-        what = f"points of top-1 lost by compact, mean of {len(seeds)} seed(s), {name}"
-        bars.add(Bar("speed.5", what, lost, 0.5, "lower"))
+        for form in ("compact", REUSED_FORM):
+            lost = mean(top1["fp16"]) - mean(top1[form])
+            what = f"points of top-1 lost by {form}, mean of {len(seeds)} seed(s), {name}"
+            bars.add(Bar("speed.5", what, lost, 0.5, "lower"))
 
 
 Source = tuple[LabelSource, Callable[[int], EpochViews]]

@@ -1,4 +1,4 @@
-"""A run that keeps its labels in the compact form: made once, read by students, resumed; other forms stay beside."""
+"""Runs that keep their labels in less space: made once, read by students, resumed; other forms stay beside."""
 
 import json
 import shutil
@@ -99,3 +99,22 @@ def test_a_finished_run_does_nothing_again_and_makes_the_same_bytes(compact: Pat
 def test_another_form_is_not_slipped_under_finished_students(compact: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(compact), "--evaluation.labels", "stored", "-q"]) == 2
     assert "evaluation.labels was 'compact'" in capsys.readouterr().err
+
+
+def test_reused_labels_are_those_of_a_tenth_of_the_epochs(stored: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(stored, tmp_path / "reused")
+    words = ["run", str(run), "--evaluation.labels", "reused", "-q"]
+    assert main([*words, "--redo", "evaluation"]) == 0
+    few = load_soft_labels(RunDirectory(run), PROTOCOL, "wmdd", 6, "reused")
+    all_of_them = load_soft_labels(RunDirectory(run), PROTOCOL, "wmdd", EPOCHS)
+    for epoch in range(6):
+        assert torch.equal(few[epoch], all_of_them[epoch])
+        assert torch.equal(few.read(epoch).box, all_of_them.read(epoch).box)
+    students = files(run, "evaluation")
+    assert students
+    assert {name: content for name, (_, content) in students.items()} != {
+        name: content for name, (_, content) in files(stored, "evaluation").items()
+    }
+    assert "unfinished" not in (run / "report" / "index.html").read_text()
+    assert main(words) == 0
+    assert files(run, "evaluation") == students

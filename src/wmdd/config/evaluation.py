@@ -6,6 +6,8 @@ from typing import Literal
 from wmdd.config.protocols import PROTOCOLS
 from wmdd.config.settings import Count, Natural, setting
 
+REUSE = 10  # epochs that share views and labels where these are reused
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -16,12 +18,16 @@ class EvaluationConfig:
     seeds: tuple[Natural, ...] = setting((0, 1, 2), "one student and one random-real draw for each", flag="seeds")
     random_real: bool = setting(True, "score as many random real images beside the distilled ones")
     epochs: Count | None = setting(None, "another number of epochs than the protocol's; the score's name then says so")
-    labels: Literal["stored", "compact", "online"] = setting(
+    labels: Literal["stored", "reused", "compact", "online"] = setting(
         "stored",
-        "keep the soft labels of every view in fp16, keep them quantized (a tenth of the space with 1000 classes), "
-        "or ask the teacher again each time",
+        "keep the soft labels of every view in fp16; those of a tenth of the epochs, used in turn; all of them "
+        "quantized (a fourteenth of the space with 1000 classes); or ask the teacher again each time",
     )
     batch_size: Count = setting(256, "images per forward pass when labelling and scoring")
+
+    def label_epochs(self, epochs: int) -> int:
+        """How many of a student's ``epochs`` have views and labels of their own; the others use those in turn."""
+        return -(-epochs // REUSE) if self.labels == "reused" else epochs
 
     def __post_init__(self) -> None:
         for name in self.protocols:

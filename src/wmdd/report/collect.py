@@ -247,4 +247,5 @@ def _label_epochs(config: RunConfig) -> int:
         return 0
     soft = [PROTOCOLS[name] for name in config.evaluation.protocols if PROTOCOLS[name].labels == "soft"]
     draws = len(config.evaluation.seeds) if config.evaluation.random_real else 0
-    return sum(config.evaluation.epochs or protocol.epochs for protocol in soft) * (1 + draws)
+    epochs = [config.evaluation.label_epochs(config.evaluation.epochs or protocol.epochs) for protocol in soft]
+    return sum(epochs) * (1 + draws)

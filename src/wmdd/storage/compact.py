@@ -1,4 +1,4 @@
-"""Soft labels in a tenth of the space: a few largest logits of each as they are, the others by transform coding.
+"""Soft labels in less space: a few largest logits of each as they are, the others by transform coding.
 
 A student of temperature ``T`` sees ``softmax(t / T)``. Where the kept logits differ from the exact ones by ``d``, the
 KL divergence between the two targets is ``Var_p(d) / (2 T^2)`` to second order, ``p`` being the targets. At the

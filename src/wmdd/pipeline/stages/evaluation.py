@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -94,8 +93,13 @@ def _labels_and_views(
     """Where the student's labels and views come from: the stored ones, or made as they are needed."""
     form = work.config.evaluation.labels
     if protocol.labels == "soft" and form != "online":
-        stored = load_soft_labels(work.run, protocol.name, set_name, protocol.epochs, form)
-        return stored_labels(stored), partial(_stored_epoch, stored)
+        epochs = work.config.evaluation.label_epochs(protocol.epochs)
+        stored = load_soft_labels(work.run, protocol.name, set_name, epochs, form)
+        look_up = stored_labels(stored)
+        return (
+            lambda epoch, rows, x: look_up(epoch % epochs, rows, x),
+            lambda epoch: _stored_epoch(stored, epoch % epochs),
+        )
 
     def plan(epoch: int) -> EpochViews:
         return plan_epoch(protocol, epoch, count, work.image_size, work.config.seed, flip=work.flip)

@@ -41,15 +41,16 @@ class RelabelStage(Stage):
                 {
                     "protocol": protocol.name,
                     "images": name,
-                    "epochs": [first, min(first + block, protocol.epochs)],
+                    "epochs": [first, min(first + block, epochs)],
                     "recipe": asdict(protocol),
                     **named,
                 },
             )
             for protocol in protocols(work.config.evaluation)
             if protocol.labels == "soft"
+            for epochs in [work.config.evaluation.label_epochs(protocol.epochs)]
             for name in set_names(work)
-            for first in range(0, protocol.epochs, block)
+            for first in range(0, epochs, block)
         ]
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
