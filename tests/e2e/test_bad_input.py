@@ -197,7 +197,7 @@ VALUES = [
     (["--synthesis.lr", "1e999"], ["synthesis.lr is inf", "a finite number"]),
     (["--synthesis.jitter", "2"], ["synthesis.jitter is 2", "at most 1"]),
     (["--synthesis.group_size", "0"], ["synthesis.group_size is 0", "auto or a whole number of at least 1"]),
-    (["--synthesis.init", "zeros"], ["synthesis.init is 'zeros'", "real, random, herding, k-center or noise"]),
+    (["--synthesis.init", "zeros"], ["synthesis.init is 'zeros'", "real, random, herding, k-center, patches or noise"]),
     (["--solver", "magic"], ["barycenters.solver is 'magic'", "exact, uniform, floored or paper"]),
     (["--teacher.momentum", "0"], ["teacher.nesterov needs a teacher.momentum above 0"]),
     (["--protocols", "wmdd,best"], ["evaluation.protocols has 'best'", "wmdd-paper"]),
