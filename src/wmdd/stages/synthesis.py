@@ -117,8 +117,8 @@ def _plan_views(k: int, ipc: int, size: int, config: SynthesisConfig, seed: int,
 def _smallest_crops(config: SynthesisConfig) -> Tensor:
     """The smallest area of a crop at each step, ``[steps]``; from easy to hard where there is a start (CDA)."""
     first = config.min_crop if config.min_crop_start is None else config.min_crop_start
-    left = torch.tensor([cosine(step / config.steps) for step in range(config.steps)], dtype=torch.float64)
-    return config.min_crop + (first - config.min_crop) * left
+    progress = torch.arange(config.steps, dtype=torch.float64) / max(config.steps, 1)
+    return config.min_crop + (first - config.min_crop) * (1 + (torch.pi * progress).cos()) / 2
 
 
 def _views_at(plan: list[Views], step: int, ipc: int) -> Views:
