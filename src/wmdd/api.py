@@ -8,7 +8,8 @@ from wmdd.comparison.compare import run_comparison
 from wmdd.comparison.settings import asked_for
 from wmdd.comparison.table import NAME
 from wmdd.config import RunConfig
-from wmdd.config.load import merge, nested, parse, read_preset, to_values
+from wmdd.config.load import merge, nested, parse, to_values
+from wmdd.config.presets import read_preset
 from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
 from wmdd.data import open_source
@@ -25,7 +26,7 @@ from wmdd.storage.json import read_json
 
 
 def distill(
-    data: str | Path = "digits",
+    data: str | Path | None = None,
     out: str | Path = "runs/digits",
     *,
     preset: str | None = None,
@@ -35,14 +36,15 @@ def distill(
 ) -> DistilledDataset:
     """Distill ``data`` into the run directory ``out``, score the result, write the page, return the distilled set.
 
-    ``data`` is ``"digits"`` or an image folder; ``essentials`` are top-level settings (``ipc=10``); ``settings``
-    maps dotted names to values (``{"synthesis.steps": 500}``). Called again with the same arguments it goes on from
-    where it was, or returns at once.
+    ``data`` is an image folder or ``"digits"`` (None: what ``preset`` says, else the digits); ``essentials`` are
+    top-level settings (``ipc=10``); ``settings`` maps dotted names to values (``{"synthesis.steps": 500}``). Called
+    again with the same arguments it goes on from where it was, or returns at once.
 
     Raises:
         WmddError: the data, a setting or the folder cannot be used; the sentence says why.
     """
-    changes = merge(read_preset(preset) if preset else {}, nested({"data.source": str(data), **essentials}))
+    given = {**({} if data is None else {"data.source": str(data)}), **essentials}
+    changes = merge(read_preset(preset) if preset else {}, nested(given))
     with Reporter(quiet=quiet) as reporter:
         work = begin(Path(out), merge(changes, nested(settings or {})), reporter)
         complete(work)
@@ -88,7 +90,7 @@ def compare(
     data: str | Path | None = None,
     out: str | Path = "runs/comparison",
     *,
-    methods: Sequence[str] | None = None,
+    methods: Sequence[str] | Mapping[str, dict[str, Any]] | None = None,
     ipc: Sequence[int] | None = None,
     seeds: int | None = None,
     preset: str | None = None,
@@ -98,9 +100,10 @@ def compare(
     """Make and score the sets of many ``methods`` with one teacher, one split and one protocol, in the folder ``out``.
 
     ``data`` is an image folder (None: that of the comparison in ``out``, or of a new one the embedded digits);
-    ``methods`` are presets, or paths to YAML files of barycenters and synthesis settings (None: all shipped ones, or
-    those that ``out`` has); ``ipc`` and ``seeds`` say how many sets of each; ``preset`` and ``settings`` (dotted names)
-    are what all share. Called again it goes on, and adds what is new. Returns what ``comparison.json`` holds.
+    ``methods`` are presets, or paths to YAML files of barycenters and synthesis settings, or such settings (nested) by
+    name (None: all shipped ones, or those that ``out`` has); ``ipc`` and ``seeds`` say how many sets of each;
+    ``preset`` and ``settings`` (dotted names) are what all share. Called again it goes on, and adds what is new.
+    Returns what ``comparison.json`` holds.
 
     Raises:
         WmddError: a method, the data, a setting or the folder cannot be used; the sentence says why.

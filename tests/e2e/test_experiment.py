@@ -10,7 +10,7 @@ import pytest
 from coloured_images import Refused
 
 from wmdd.cli.main import main
-from wmdd.experiments import figure2
+from wmdd.experiments import STUDIES, figure2, studies
 
 
 def figures(path: Path) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def test_figure2_writes_the_same_figures_for_the_same_seed(
 def test_bad_input_is_refused(tmp_path: Path, refused: Refused) -> None:
     refused(["experiment"], "Name an experiment: there is figure2")
     refused(["experiment", "figur2"], "'figur2' is not an experiment: there is figure2")
-    refused(["experiment", "figure2", "--seed", "x"], "--seed: invalid int value: 'x'")
+    refused(["experiment", "figure2", "--seed", "x"], "--seed is 'x'")
     refused(["experiment", "figure2", "--sed", "1"], "did you mean --seed?")
     refused(["experiment", "figure2", "twice"], "'twice' is one word too many")
     file = tmp_path / "file"
@@ -58,3 +58,62 @@ def test_the_list_of_experiments_needs_no_torch() -> None:
     program = "import sys; from wmdd.cli.main import main; main(['experiment']); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+QUICK = [
+    *("--image-size", "16", "--data.workers", "1", "--teacher-epochs", "2", "--evaluation.epochs", "2"),
+    *("--runtime.precision", "float32", "--runtime.threads", "1", "--students", "auto", "--ipc", "2", "--seeds", "1"),
+]
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studies, "_SMALL_STEPS", 2)
+
+
+@pytest.mark.usefixtures("hurry")
+@pytest.mark.parametrize("name", STUDIES)
+def test_an_experiment_writes_its_table_beside_the_published_one(
+    name: str, pristine_colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["experiment", name, "--out", str(tmp_path / "out"), "--data", str(pristine_colours), *QUICK, "-q"]
+    assert main(words) == 0
+    files = [tmp_path / "out" / f"{name}.{kind}" for kind in ("json", "md", "png", "svg")]
+    assert capsys.readouterr().out.split()[-4:] == list(map(str, files))
+    found = json.loads(files[0].read_text())
+    compared = json.loads((tmp_path / "out/comparison.json").read_text())
+    assert [row["top1"] for row in found["measured"]] == [row["top1"] for row in compared["rows"]]
+    assert {row["method"] for row in found["measured"]} == {"random", *STUDIES[name].methods}
+    assert all(row["source"] == "arXiv 2311.18531" for row in found["published"])
+    assert all((row["top1"] is None) != (row["seconds"] is None) for row in found["published"])
+    table = files[1].read_text()
+    assert all(f"| {method} |" in table for method in STUDIES[name].methods)
+    for row in found["published"]:
+        assert f"published: {row['data']}" in table
+        assert str(row["seconds"] if row["top1"] is None else row["top1"]) in table
+    for file in files[2:]:
+        assert file.stat().st_size > 5000
+    before = {file: file.read_bytes() for file in files}
+    assert main(words) == 0
+    assert {file: file.read_bytes() for file in files} == before
+
+
+def test_an_experiments_settings_are_checked(tmp_path: Path, refused: Refused) -> None:
+    refused(["experiment", "ablation", "--scale", "large"], "--scale is 'large', but should be one of small, paper")
+    refused(["experiment", "ablation", "--ipc", "0"], "--ipc has '0'")
+    refused(["experiment", "ablation", "--stepz", "2"], "did you mean --steps?")
+    refused(["experiment", "figure2", "--ipc", "2"], "figure2 has a --seed and no other settings")
+    refused(["experiment", "figure2", "--steps", "2"], "figure2 has a --seed and no other settings")
+    file = tmp_path / "file"
+    file.write_text("")
+    refused(["experiment", "ablation", "--out", file], file)
+
+
+def test_the_papers_scale_has_the_papers_settings() -> None:
+    values = studies.SETTINGS["paper"]
+    assert values["data"]["image_size"] == 224
+    assert values["teacher"]["epochs"] == 50
+    methods = STUDIES["ablation"].methods_at("paper")
+    assert {settings["synthesis"]["steps"] for settings in methods.values()} == {2000}
+    sweep = STUDIES["lambda"].methods_at("paper")
+    assert [settings["synthesis"]["statistics"] for settings in sweep.values()] == [0.01, 0.1, 1.0, 10.0, 100.0]

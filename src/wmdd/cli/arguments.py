@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from wmdd.config.load import Setting, Values, merge, nested, presets, read_preset, read_value, read_yaml, settings
+from wmdd.config.load import Setting, Values, merge, nested, read_value, read_yaml, settings
+from wmdd.config.presets import presets, read_preset
+from wmdd.core.errors import SettingsError
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,7 +48,11 @@ def add_settings(parser: Parser, *, sections: Iterable[str], without: Collection
     essentials = parser.add_argument_group("essentials")
     for setting in sorted((s for s in chosen if s.flag), key=_reading_order):
         _add(essentials, f"--{setting.flag}", setting)
-    essentials.add_argument("--preset", metavar="NAME", help=f"a shipped set of settings: {', '.join(presets())}")
+    essentials.add_argument(
+        "--preset",
+        metavar="NAME,...",
+        help=f"shipped settings, each over those before: {', '.join(presets())}; NAME-ipcN: N images per class",
+    )
     essentials.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings; flags win over it")
     essentials.add_argument("-q", "--quiet", action="store_true", help="no progress, only results and errors")
     for section in dict.fromkeys(_section(setting) for setting in chosen if not setting.flag):
@@ -61,6 +67,42 @@ def add_work(parser: Parser) -> None:
     work = parser.add_argument_group("work")
     work.add_argument("--shard", metavar="I/N", default="0/1", help="do only the I-th of N shares of the units")
     work.add_argument("--redo", metavar="STAGE", help="discard a finished stage and all after it, then go on")
+
+
+def add_sets(group: argparse._ArgumentGroup, *, ipc: str, seeds: str) -> None:
+    """How many sets are compared, with the defaults in words."""
+    group.add_argument("--ipc", dest="ipcs", metavar="N,...", help=f"images per class (default {ipc})")
+    group.add_argument(
+        "--seeds", dest="draws", metavar="N", help=f"sets of each method, and a student of each (default {seeds})"
+    )
+
+
+def given_sets(arguments: argparse.Namespace) -> tuple[list[int] | None, int | None]:
+    """The images per class and the number of seeds that were asked for; None where they were not.
+
+    Raises:
+        SettingsError: they are no numbers.
+    """
+    ipc = None if arguments.ipcs is None else [_number("--ipc", word) for word in words("--ipc", arguments.ipcs)]
+    return ipc, None if arguments.draws is None else _number("--seeds", arguments.draws)
+
+
+def words(flag: str, text: str) -> list[str]:
+    """The words of ``--flag a,b,c``.
+
+    Raises:
+        SettingsError: there is nothing between two commas.
+    """
+    found = [word.strip() for word in text.split(",")]
+    if not all(found):
+        raise SettingsError(f"{flag} is {text!r}, but should be words with commas between them.")
+    return found
+
+
+def _number(flag: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0 and len(text) < 10):
+        raise SettingsError(f"{flag} has {text!r}, but should have whole numbers of at least 1.")
+    return int(text)
 
 
 _FIRST = ("data", "ipc", "image-size", "arch", "teacher-epochs", "solver", "steps", "students", "seeds", "protocols")

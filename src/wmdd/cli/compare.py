@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from wmdd.cli.arguments import Parser, add_settings, given_settings
+from wmdd.cli.arguments import Parser, add_sets, add_settings, given_sets, given_settings, words
 from wmdd.comparison.settings import METHODS, OWN
-from wmdd.core.errors import SettingsError
 
 _EPILOG = """\
 examples:
@@ -26,10 +25,7 @@ def add_arguments(parser: Parser, verb: str) -> None:
     group.add_argument(
         "--methods", metavar="NAME,...", help=f"presets, or paths to YAML files (default {','.join(METHODS)})"
     )
-    group.add_argument("--ipc", dest="ipcs", metavar="N,...", help="images per class (default 10)")
-    group.add_argument(
-        "--seeds", dest="draws", metavar="N", help="sets of each method, and a student of each (default 3)"
-    )
+    add_sets(group, ipc="10", seeds="3")
     sections = ("", "data", "teacher", "barycenters", "synthesis", "evaluation", "runtime")
     add_settings(parser, sections=sections, without=OWN)
 
@@ -37,9 +33,8 @@ def add_arguments(parser: Parser, verb: str) -> None:
 def execute(arguments: argparse.Namespace) -> None:
     """Make and score what is missing, and print the table."""
     values = given_settings(arguments)
-    methods = None if arguments.methods is None else _words("--methods", arguments.methods)
-    ipc = None if arguments.ipcs is None else [_number("--ipc", word) for word in _words("--ipc", arguments.ipcs)]
-    seeds = None if arguments.draws is None else _number("--seeds", arguments.draws)
+    methods = None if arguments.methods is None else words("--methods", arguments.methods)
+    ipc, seeds = given_sets(arguments)
 
     from wmdd.cli.comparison import print_comparison
     from wmdd.comparison.settings import asked_for
@@ -52,16 +47,3 @@ def execute(arguments: argparse.Namespace) -> None:
     with Reporter(quiet=arguments.quiet) as reporter:
         run_comparison(arguments.folder, comparison, reporter)
     print_comparison(arguments.folder)
-
-
-def _words(flag: str, text: str) -> list[str]:
-    words = [word.strip() for word in text.split(",")]
-    if not all(words):
-        raise SettingsError(f"{flag} is {text!r}, but should be words with commas between them.")
-    return words
-
-
-def _number(flag: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0 and len(text) < 10):
-        raise SettingsError(f"{flag} has {text!r}, but should have whole numbers of at least 1.")
-    return int(text)

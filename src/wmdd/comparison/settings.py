@@ -12,12 +12,11 @@ from wmdd.config.load import (
     merge,
     nested,
     parse,
-    presets,
     read_mapping,
-    read_preset,
     read_yaml,
     to_values,
 )
+from wmdd.config.presets import method_presets, read_preset
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.paths import absolute
 from wmdd.storage.atomic import TEMPORARY_SUFFIX, write_text
@@ -113,7 +112,7 @@ class Comparison:
 def asked_for(
     folder: Path,
     changes: Values,
-    methods: Sequence[str] | None = None,
+    methods: Sequence[str] | Mapping[str, Values] | None = None,
     ipc: Sequence[int] | None = None,
     seeds: int | None = None,
 ) -> Comparison:
@@ -155,14 +154,18 @@ def _with_whole_paths(config: RunConfig) -> RunConfig:
     return replace(config, data=data, teacher=teacher)
 
 
-def read_methods(words: Sequence[str]) -> dict[str, Values]:
-    """Methods by name: of presets, or of YAML files that a path ending in ``.yaml`` names; and the baseline.
+def read_methods(wanted: Sequence[str] | Mapping[str, Values]) -> dict[str, Values]:
+    """Methods by name, and the baseline: words name presets, or YAML files by a path that ends in ``.yaml``.
 
     Raises:
-        SettingsError: there is no such preset or file, a file sets what all methods must share, or two have one name.
+        SettingsError: there is no such preset or file, one sets what all methods must share, or two have one name.
     """
+    if isinstance(wanted, Mapping):
+        for name, values in wanted.items():
+            _check_method(name, values, f"method {name!r}")
+        return {**read_methods(()), **wanted}
     found: dict[str, Values] = {}
-    for word in map(str, (BASELINE, *words)):
+    for word in map(str, (BASELINE, *wanted)):
         name, values = _read_method(word)
         if found.setdefault(name, values) != values:
             raise SettingsError(f"{word} is not the only method {name!r}: give it another name.")
@@ -171,8 +174,9 @@ def read_methods(words: Sequence[str]) -> dict[str, Values]:
 
 def _read_method(word: str) -> tuple[str, Values]:
     if not word.endswith((".yaml", ".yml")):
-        if word not in presets():
-            raise SettingsError(f"there is no method {word!r}: use {', '.join(presets())}, or a path to a YAML file.")
+        known = method_presets()
+        if word not in known:
+            raise SettingsError(f"there is no method {word!r}: use {', '.join(known)}, or a path to a YAML file.")
         return word, {section: values for section, values in read_preset(word).items() if section in _OF_A_METHOD}
     path = Path(word)
     values = read_yaml(path)

@@ -18,10 +18,10 @@ class EvaluationConfig:
     seeds: tuple[Natural, ...] = setting((0, 1, 2), "one student and one random-real draw for each", flag="seeds")
     random_real: bool = setting(True, "score as many random real images beside the distilled ones")
     epochs: Count | None = setting(None, "another number of epochs than the protocol's; the score's name then says so")
-    labels: Literal["stored", "reused", "compact", "online"] = setting(
+    labels: Literal["stored", "reused", "online"] = setting(
         "stored",
-        "keep the soft labels of every view in fp16; those of a tenth of the epochs, used in turn; all of them "
-        "quantized (a fourteenth of the space with 1000 classes); or ask the teacher again each time",
+        "keep the soft labels of every view; those of a tenth of the epochs, used in turn; or none, and ask the "
+        "teacher again each time",
     )
     batch_size: Count = setting(256, "images per forward pass when labelling and scoring")
 

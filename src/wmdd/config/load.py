@@ -7,7 +7,6 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -197,26 +196,6 @@ def read_value(text: str) -> Any:
         return text
     # A text stays as it was typed: YAML would cut a path at " #".
     return value if isinstance(value, int | float | bool) or value is None else text
-
-
-def presets() -> list[str]:
-    """Names of the shipped presets."""
-    return sorted(
-        path.name.removesuffix(".yaml")
-        for path in files("wmdd.config.presets").iterdir()
-        if path.name.endswith(".yaml")
-    )
-
-
-def read_preset(name: str) -> Values:
-    """The nested values of a shipped preset.
-
-    Raises:
-        SettingsError: there is no such preset.
-    """
-    if name not in presets():
-        raise SettingsError(f"there is no preset {name!r}: use one of {', '.join(presets())}.")
-    return yaml.safe_load((files("wmdd.config.presets") / f"{name}.yaml").read_text(encoding="utf-8")) or {}
 
 
 def to_values(config: RunConfig) -> Values:

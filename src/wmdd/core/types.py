@@ -140,9 +140,9 @@ class Barycenters:
 class SoftLabels:
     """Teacher logits of the augmented views of ``M`` images in ``E`` epochs, with the views that they belong to.
 
-    ``logits [E, M, K]`` (float16; float32 where they were read from the compact form) are raw: the temperature is the
-    student's choice. ``box int16 [E, M, 4]`` (left, top, width, height) and ``flip bool [E, M]`` give the view;
-    ``partner int32 [E, M]`` and ``mix_box int16 [E, M, 4]`` its CutMix, absent where the protocol mixes nothing.
+    ``logits float16 [E, M, K]`` are raw: the temperature is the student's choice. ``box int16 [E, M, 4]`` (left, top,
+    width, height) and ``flip bool [E, M]`` give the view; ``partner int32 [E, M]`` and ``mix_box int16 [E, M, 4]`` its
+    CutMix, absent where the protocol mixes nothing.
     """
 
     logits: Tensor

@@ -1,5 +1,11 @@
 """The paper's figures and tables, each a few lines over the library. This module imports no torch."""
 
-EXPERIMENTS = {"figure2": "barycenters of circles and of crosses under KL, MMD and Wasserstein"}
+from wmdd.experiments.studies import STUDIES
 
-__all__ = ["EXPERIMENTS"]
+FIGURE2 = "figure2"
+
+EXPERIMENTS = {FIGURE2: "barycenters of circles and of crosses under KL, MMD and Wasserstein"} | {
+    name: study.summary for name, study in STUDIES.items()
+}
+
+__all__ = ["EXPERIMENTS", "FIGURE2", "STUDIES"]

@@ -7,25 +7,20 @@ from pathlib import Path
 from torch import Tensor
 
 from wmdd.core.types import SoftLabels
-from wmdd.storage.compact import SHARED, compress, decompress
 from wmdd.storage.tensors import read_entry, write_tensors
 
 _VIEW_FIELDS = ("box", "flip", "partner", "mix_box")
 
 
-def write_soft_labels(path: Path, labels: SoftLabels, *, compact: bool = False) -> None:
-    """Keep the soft labels of some epochs in one file: raw logits in half precision, or :mod:`.compact` ones.
-
-    Raises:
-        DataError: logits for the compact form are not finite.
-    """
+def write_soft_labels(path: Path, labels: SoftLabels) -> None:
+    """Keep the soft labels of some epochs in one file."""
     views = {name: getattr(labels, name) for name in _VIEW_FIELDS}
-    tensors = compress(labels.logits) if compact else {"logits": labels.logits}
-    write_tensors(path, tensors | {name: tensor for name, tensor in views.items() if tensor is not None})
+    kept = {name: tensor for name, tensor in views.items() if tensor is not None}
+    write_tensors(path, {"logits": labels.logits} | kept)
 
 
 class StoredLabels:
-    """The soft labels of all epochs, in any form; ``files`` maps the first epoch of each file to its path.
+    """The soft labels of all epochs; ``files`` maps the first epoch of each file to its path.
 
     Epochs are read in any order, from mapped files; the last one stays in memory, and no other.
     """
@@ -43,12 +38,11 @@ class StoredLabels:
         """
         if self._last is None or self._last[0] != epoch:
             number = bisect_right(self._firsts, epoch) - 1
-            tensors = read_entry(self._files[number], epoch - self._firsts[number], whole=SHARED)
-            logits = decompress(tensors) if "codes" in tensors else tensors["logits"]
+            tensors = read_entry(self._files[number], epoch - self._firsts[number])
             views = {name: tensors[name] for name in _VIEW_FIELDS if name in tensors}
-            self._last = epoch, SoftLabels(logits, **views)
+            self._last = epoch, SoftLabels(tensors["logits"], **views)
         return self._last[1]
 
     def __getitem__(self, epoch: int) -> Tensor:
-        """The raw logits ``[M, K]`` of one epoch: float16, or float32 where they were compact."""
+        """The raw logits float16 ``[M, K]`` of one epoch."""
         return self.read(epoch).logits[0]

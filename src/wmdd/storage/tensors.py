@@ -1,7 +1,7 @@
 """Tensors in safetensors files, with a few words of metadata."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -49,8 +49,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise RunError(f"{path} is missing or damaged ({error}).") from error
 
 
-def read_entry(path: Path, index: int, whole: Collection[str] = ()) -> dict[str, Tensor]:
-    """Entry ``index`` of every tensor ``[E, ...]`` in a file, as ``[1, ...]``; those called one of ``whole`` entirely.
+def read_entry(path: Path, index: int) -> dict[str, Tensor]:
+    """Entry ``index`` of every tensor ``[E, ...]`` in a file, as ``[1, ...]``.
 
     The file is mapped while the call lasts, and only what is asked for is copied (to the CPU's memory).
 
@@ -59,10 +59,8 @@ def read_entry(path: Path, index: int, whole: Collection[str] = ()) -> dict[str,
     """
     try:
         with safe_open(path, framework="pt") as file:
-            found = {}
-            for name in file.keys():  # noqa: SIM118 (no mapping)
-                part = file.get_tensor(name) if name in whole else file.get_slice(name)[index : index + 1]
-                found[name] = part.clone()  # not a view: its mapped pages would count as memory of the process
-            return found
+            # Clones, not views, whose mapped pages would count as memory of the process.
+            names = file.keys()
+            return {name: file.get_slice(name)[index : index + 1].clone() for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(f"{path} is missing or damaged ({error}).") from error

@@ -14,13 +14,12 @@ from wmdd.config.load import (
     merge,
     nested,
     parse,
-    presets,
-    read_preset,
     read_yaml,
     settings,
     to_values,
     to_yaml,
 )
+from wmdd.config.presets import presets, read_preset
 from wmdd.core.errors import SettingsError
 from wmdd.data import ImageSource, open_source
 from wmdd.models import build_network

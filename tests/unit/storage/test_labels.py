@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wmdd.core.errors import DataError, RunError
+from wmdd.core.errors import RunError
 from wmdd.core.types import SoftLabels
 from wmdd.storage.labels import StoredLabels, write_soft_labels
 from wmdd.storage.tensors import read_tensors
@@ -29,11 +29,10 @@ def labels(first: int, epochs: int, *, mixed: bool = True) -> SoftLabels:
 
 
 @pytest.mark.parametrize("mixed", [True, False])
-@pytest.mark.parametrize("compact", [False, True])
-def test_epochs_come_back_in_any_order(tmp_path: Path, compact: bool, mixed: bool) -> None:
+def test_epochs_come_back_in_any_order(tmp_path: Path, mixed: bool) -> None:
     written = {0: labels(0, 4, mixed=mixed), 4: labels(4, 3, mixed=mixed), 7: labels(7, 1, mixed=mixed)}
     for first, part in written.items():
-        write_soft_labels(tmp_path / f"{first}.safetensors", part, compact=compact)
+        write_soft_labels(tmp_path / f"{first}.safetensors", part)
     stored = StoredLabels({first: tmp_path / f"{first}.safetensors" for first in (7, 0, 4)})
     for epoch in (7, 0, 3, 4, 6, 5, 0):
         found = stored.read(epoch)
@@ -44,13 +43,9 @@ def test_epochs_come_back_in_any_order(tmp_path: Path, compact: bool, mixed: boo
                 assert value is None
             else:
                 assert torch.equal(value[0], expected[epoch - first])
-        exact, logits = written[first].logits[epoch - first], stored[epoch]
-        if compact:
-            assert logits.dtype == torch.float32
-            torch.testing.assert_close(logits.div(20).softmax(1), exact.float().div(20).softmax(1), rtol=0.06, atol=0)
-        else:
-            assert torch.equal(logits, exact)
-            assert logits.dtype == torch.float16
+        logits = stored[epoch]
+        assert torch.equal(logits, written[first].logits[epoch - first])
+        assert logits.dtype == torch.float16
 
 
 def test_an_epoch_outlives_its_file_and_is_read_once(tmp_path: Path) -> None:
@@ -71,13 +66,3 @@ def test_files_of_the_first_form_are_what_they_always_were(tmp_path: Path) -> No
     assert set(tensors) == {"logits", *FIELDS}
     assert tensors["logits"].dtype == torch.float16
     assert metadata == {}
-
-
-def test_compact_files_hold_no_logits(tmp_path: Path) -> None:
-    path, raw = tmp_path / "labels.safetensors", labels(0, 2)
-    write_soft_labels(path, raw, compact=True)
-    assert "logits" not in read_tensors(path)[0]
-    raw.logits[0, 0, 0] = torch.nan
-    with pytest.raises(DataError, match="finite"):
-        write_soft_labels(tmp_path / "none.safetensors", raw, compact=True)
-    assert not (tmp_path / "none.safetensors").exists()

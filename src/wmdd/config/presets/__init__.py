@@ -1,1 +1,52 @@
-"""Shipped settings files, each validated by a test."""
+"""Shipped settings: of data sets (``data/*.yaml``) and of methods (``methods/*.yaml``)."""
+
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from wmdd.config.load import Values, merge
+from wmdd.core.errors import SettingsError
+
+
+def method_presets() -> list[str]:
+    """Names of the presets that say how a set is made."""
+    return _names("methods")
+
+
+def presets() -> list[str]:
+    """Names of all presets."""
+    return sorted([*_names("data"), *_names("methods")])
+
+
+def read_preset(words: str) -> Values:
+    """The nested values of a preset; of several, with commas between them, the later laid over the earlier.
+
+    ``NAME-ipcN`` is preset ``NAME`` with ``N`` images per class.
+
+    Raises:
+        SettingsError: there is no such preset.
+    """
+    values: Values = {}
+    for word in words.split(","):
+        values = merge(values, _read(word.strip()))
+    return values
+
+
+def _read(word: str) -> Values:
+    name, ipc = word, ""
+    if word not in presets():
+        name, _, ipc = word.rpartition("-ipc")
+    if name not in presets() or (ipc and not (ipc.isascii() and ipc.isdecimal() and len(ipc) < 10)):
+        raise SettingsError(
+            f"there is no preset {word!r}: use one of {', '.join(presets())}, or NAME-ipcN for N images per class."
+        )
+    folder = "methods" if name in method_presets() else "data"
+    text = (files(__name__) / folder / f"{name}.yaml").read_text(encoding="utf-8")
+    values: dict[str, Any] = yaml.safe_load(text) or {}
+    return {"ipc": int(ipc), **values} if ipc else values
+
+
+def _names(folder: str) -> list[str]:
+    found = (path.name for path in (files(__name__) / folder).iterdir())
+    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))

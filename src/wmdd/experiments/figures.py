@@ -1,0 +1,153 @@
+"""The figures of experiments that are comparisons, as PNG or SVG."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+
+from wmdd.experiments.picture import COLOURS
+from wmdd.experiments.studies import LAMBDAS, Study
+from wmdd.report.collect import read_run
+from wmdd.report.plane import ClassPoints, project
+from wmdd.storage.images import read_png
+
+Record = Mapping[str, Any]
+_SHOWN = 10  # images in a strip, one of each class
+
+
+def draw(study: Study, record: Record, folder: Path, kind: str) -> bytes:
+    """The figure of ``study`` as a file of that ``kind``, ``png`` or ``svg``; images and features are in ``folder``."""
+    style = {
+        "svg.hashsalt": "wmdd",
+        "font.size": 8,
+        "text.color": COLOURS["ink"],
+        "axes.edgecolor": COLOURS["line"],
+        "axes.labelcolor": COLOURS["muted"],
+        "xtick.color": COLOURS["muted"],
+        "ytick.color": COLOURS["muted"],
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "savefig.facecolor": COLOURS["page"],
+        "axes.facecolor": COLOURS["page"],
+    }
+    with matplotlib.style.context(["default", style]):
+        figure = Figure(figsize=(6.4, 3.4), layout="constrained")
+        _DRAWN[study.shows](figure, study, record, folder)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    return buffer.getvalue()
+
+
+def _accuracy(figure: Figure, study: Study, record: Record, folder: Path) -> None:
+    """Top-1 by images per class: a line for each method, hollow where it was published for the first data set."""
+    axes = figure.add_subplot()
+    sets = [row["data"] for row in record["published"]]
+    for number, method in enumerate(dict.fromkeys(["random", *study.methods])):
+        ink = COLOURS["real"] if method == "random" else f"C{number}"
+        mine = sorted((row for row in record["measured"] if row["method"] == method), key=lambda row: row["ipc"])
+        spread = [row["top1_std"] or 0 for row in mine]
+        axes.errorbar(
+            [row["ipc"] for row in mine], [row["top1"] for row in mine], spread, fmt="o-", color=ink, label=method
+        )
+        theirs = [row for row in record["published"] if row["method"] == method and row["data"] == sets[0]]
+        axes.plot(
+            [row["ipc"] for row in theirs], [row["top1"] for row in theirs], "o:", color=ink, markerfacecolor="none"
+        )
+    known = sorted({row["ipc"] for row in record["measured"]})
+    axes.set_xscale("log")
+    axes.set_xticks(known, [str(ipc) for ipc in known])
+    axes.minorticks_off()
+    axes.set(xlabel="images per class", ylabel="top-1, %")
+    axes.legend(frameon=False, title=f"hollow: published, {sets[0]}" if sets else None)
+
+
+def _students(figure: Figure, study: Study, record: Record, folder: Path) -> None:
+    axes = figure.add_subplot()
+    names = list(dict.fromkeys(row["student"] for row in record["measured"]))
+    for number, method in enumerate(dict.fromkeys(["random", *study.methods])):
+        mine = {row["student"]: row for row in record["measured"] if row["method"] == method}
+        heights = [mine[name]["top1"] if name in mine else np.nan for name in names]
+        spread = [(mine[name]["top1_std"] or 0) if name in mine else 0 for name in names]
+        ink = COLOURS["real" if method == "random" else "wmdd"]
+        axes.bar(np.arange(len(names)) + 0.38 * number, heights, 0.36, yerr=spread, color=ink, label=method)
+    axes.set_xticks(np.arange(len(names)) + 0.19, [name.replace("_", "\n", 1) for name in names])
+    axes.set_ylabel("top-1, %")
+    axes.legend(frameon=False)
+
+
+def _lambda(figure: Figure, study: Study, record: Record, folder: Path) -> None:
+    """Top-1 over the weight, and images of each weight beside it."""
+    grid = figure.add_gridspec(nrows=len(LAMBDAS), ncols=2, width_ratios=[1, 1.5])
+    axes = figure.add_subplot(grid[:, 0])
+    by_method = {row["method"]: row for row in record["measured"]}
+    mine = [by_method[method] for method in study.methods]
+    axes.errorbar(
+        LAMBDAS, [row["top1"] for row in mine], [row["top1_std"] or 0 for row in mine], fmt="o-", color=COLOURS["wmdd"]
+    )
+    axes.axhline(by_method["random"]["top1"], color=COLOURS["real"], linestyle=":", label="random real")
+    axes.set(xscale="log", xlabel="λ", ylabel="top-1, %")
+    axes.legend(frameon=False)
+    for place, (method, value) in enumerate(zip(study.methods, LAMBDAS, strict=True)):
+        _strip(figure, grid[place, 1], folder / "sets" / method / f"ipc-{mine[0]['ipc']:03d}", f"λ {value:g}")
+
+
+def _strip(figure: Figure, place: SubplotSpec, folder: Path, label: str) -> None:
+    """The first image of some classes, in a row."""
+    files = sorted(folder.glob("seed-0/artifacts/synthesis/*/class-*/000.png"), key=lambda path: path.parent.name)
+    shown = files[:: -(-len(files) // _SHOWN)]
+    axes = figure.add_subplot(place)
+    axes.imshow(np.concatenate([read_png(path).permute(1, 2, 0).numpy() for path in shown], axis=1))
+    axes.set(xticks=[], yticks=[])
+    axes.set_ylabel(label, rotation=0, ha="right", va="center")
+    axes.spines[:].set_visible(False)
+
+
+def _cost(figure: Figure, study: Study, record: Record, folder: Path) -> None:
+    axes = figure.add_subplot()
+    pace = {row["method"]: row["seconds_per_iteration"] for row in record["measured"]}
+    theirs = {row["method"]: row["seconds"] for row in record["published"]}
+    names = list(dict.fromkeys([*study.methods, *theirs]))
+    axes.barh(names, [pace.get(name) or np.nan for name in names], 0.5, color=COLOURS["wmdd"], label="measured here")
+    axes.plot(
+        [theirs[name] for name in names], names, "o", color=COLOURS["ink"], markerfacecolor="none", label="published"
+    )
+    axes.set(xscale="log", xlabel="seconds of an iteration")
+    axes.invert_yaxis()
+    axes.legend(frameon=False)
+
+
+def _features(figure: Figure, study: Study, record: Record, folder: Path) -> None:
+    """Real features as a cloud, synthetic ones as crosses, in the plane of the real ones' two leading components."""
+    figure.set_size_inches(3.6 * len(study.methods), 3.7)
+    ipc = max(row["ipc"] for row in record["measured"])
+    panels = figure.subplots(ncols=len(study.methods), squeeze=False)[0]
+    for axes, method in zip(panels, study.methods, strict=True):
+        plane = project(read_run(folder / "sets" / method / f"ipc-{ipc:03d}" / "seed-0"))
+        assert plane is not None, "the run is complete"
+        _cloud(axes, plane.classes)
+        axes.set_title(method, fontsize=9)
+
+
+def _cloud(axes: Axes, classes: Sequence[ClassPoints]) -> None:
+    for number, points in enumerate(classes):
+        x, y = points.real.T
+        axes.scatter(x, y, s=3, color=f"C{number}", alpha=0.25, linewidths=0)
+    for number, points in enumerate(classes):
+        x, y = points.synthetic.T
+        axes.scatter(x, y, s=34, marker="X", color=f"C{number}", edgecolors=COLOURS["ink"], linewidths=0.6)
+    axes.set(xticks=[], yticks=[])
+
+
+_DRAWN: Mapping[str, Callable[[Figure, Study, Record, Path], None]] = {
+    "accuracy": _accuracy,
+    "students": _students,
+    "lambda": _lambda,
+    "cost": _cost,
+    "features": _features,
+}

@@ -1,0 +1,119 @@
+"""The paper's experiments as comparisons: which sets are made, and with which students they are scored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from wmdd.config.load import Values, merge
+from wmdd.config.presets import read_preset
+
+Scale = Literal["small", "paper"]
+SCALES: tuple[Scale, ...] = ("small", "paper")
+
+SETTINGS: Mapping[Scale, Values] = {
+    "small": {
+        "data": {"source": "digits", "image_size": 32},
+        "teacher": {"epochs": 10},
+        "evaluation": {"protocols": ["wmdd-paper"], "epochs": 50},
+    },
+    "paper": read_preset("imagenette,wmdd-paper"),
+}
+"""Data, teacher and protocol: the digits on two cores, or ImageNette at 224 px as the paper has it."""
+
+_SMALL_STEPS = 200
+_SEEDS: Mapping[Scale, int] = {"small": 2, "paper": 3}
+
+
+@dataclass(frozen=True)
+class Study:
+    """``methods`` by name, each a preset and the settings laid over it; ``shows`` says what the figure draws."""
+
+    summary: str
+    methods: Mapping[str, tuple[str, Values]]
+    ipc: tuple[int, ...] = (10,)
+    students: tuple[str, ...] = ("auto",)
+    shows: Literal["accuracy", "students", "lambda", "cost", "features"] = "accuracy"
+    seeds: Mapping[Scale, int] = field(default_factory=lambda: _SEEDS)
+
+    def methods_at(self, scale: Scale, steps: int | None = None) -> dict[str, Values]:
+        """Settings of barycenters and synthesis of every method; ``steps`` (None: those of the scale) where it makes any."""
+        steps = _SMALL_STEPS if steps is None and scale == "small" else steps
+        few = {} if steps is None else {"synthesis": {"steps": steps}}
+        found = {}
+        for name, (preset, changes) in self.methods.items():
+            values = merge(read_preset(preset), changes)
+            own: Values = {section: values[section] for section in values if section in ("barycenters", "synthesis")}
+            makes = own.get("synthesis", {}).get("steps", 1) > 0
+            found[name] = merge(own, few) if makes else own
+        return found
+
+
+def _synthesis(**settings: Any) -> Values:
+    return {"synthesis": settings}
+
+
+def _preset(name: str) -> tuple[str, Values]:
+    return name, {}
+
+
+def _paper(**settings: Any) -> tuple[str, Values]:
+    return "wmdd-paper", _synthesis(**settings)
+
+
+_CROSS_ENTROPY = {"feature": 0.0, "cross_entropy": 1.0}
+_NO_STATISTICS = {"statistics": 0.0}
+LAMBDAS = (0.1, 1.0, 10.0, 100.0, 1000.0)
+
+STUDIES: Mapping[str, Study] = {
+    "main": Study(
+        "the main table: methods by images per class",
+        {name: _preset(name) for name in ("random", "dm", "sre2l", "cda", "wmdd-paper", "wmdd")},
+        ipc=(1, 10),
+    ),
+    "cross-architecture": Study(
+        "students of other architectures than the teacher",
+        {"random": _preset("random"), "wmdd-paper": _preset("wmdd-paper")},
+        students=(
+            *("resnet18", "resnet50", "resnet101"),
+            *("vit_tiny_patch16_224", "vit_small_patch16_224", "convnext_tiny"),
+        ),
+        shows="students",
+    ),
+    "ablation": Study(
+        "Wasserstein or cross-entropy, statistics of each class or of all",
+        {
+            "wasserstein-class": _paper(),
+            "cross-entropy-class": _paper(**_CROSS_ENTROPY),
+            "wasserstein-all": _paper(statistics_of="all"),
+            "cross-entropy-all": _paper(**_CROSS_ENTROPY, statistics_of="all"),
+        },
+    ),
+    "mmd": Study(
+        "Wasserstein or maximum mean discrepancy, without the statistics loss",
+        {
+            "wasserstein": _paper(**_NO_STATISTICS),
+            "mmd": _paper(**_NO_STATISTICS, feature_loss="mmd-gaussian"),
+        },
+        ipc=(1, 10, 50),
+    ),
+    "sliced": Study(
+        "atoms of the barycenter, or sliced Wasserstein to the real features",
+        {"wasserstein": _paper(), "sliced": _paper(feature_loss="sliced")},
+    ),
+    "lambda": Study(
+        "the weight of the statistics loss",
+        # Per class, at 10 images a class in batches of 100: see docs/reproduction.md.
+        {f"lambda-{value:g}".replace(".", "_"): _paper(statistics=value / 10) for value in LAMBDAS},
+        shows="lambda",
+    ),
+    "cost": Study(
+        "seconds of an iteration",
+        {name: _preset(name) for name in ("dm", "sre2l", "wmdd-paper")},
+        shows="cost",
+    ),
+    "figure5": Study(
+        "features of real and of synthetic images, SRe2L beside WMDD",
+        {name: _preset(name) for name in ("sre2l", "wmdd-paper")},
+        shows="features",
+    ),
+}
