@@ -36,7 +36,7 @@ class Study:
     seeds: Mapping[Scale, int] = field(default_factory=lambda: _SEEDS)
 
     def methods_at(self, scale: Scale, steps: int | None = None) -> dict[str, Values]:
-        """Settings of barycenters and synthesis of every method; ``steps`` (None: those of the scale) where it makes any."""
+        """Settings of barycenters and synthesis of every method, with ``steps`` (None: the scale's) if it makes any."""
         steps = _SMALL_STEPS if steps is None and scale == "small" else steps
         few = {} if steps is None else {"synthesis": {"steps": steps}}
         found = {}
