@@ -100,7 +100,8 @@ def spelled_out(recipe: dict[str, Any]) -> str:
     parts = [
         f"soft labels, KL at temperature {recipe.get('temperature', 0):g}" if soft else "class labels, cross-entropy",
         f"{recipe.get('epochs')} epochs in batches of {recipe.get('batch_size')}",
-        f"AdamW at {recipe.get('lr', 0):g} (weight decay {recipe.get('weight_decay', 0):g}), cosine",
+        f"AdamW at {recipe.get('lr', 0):g} (weight decay {recipe.get('weight_decay', 0):g}), cosine"
+        + (" to half of that" if recipe.get("stretch") == 2 else ""),  # the only other one that there is
         f"crops of at least {100 * recipe.get('min_crop', 0):g} % of the area",
     ]
     parts += ["CutMix"] * bool(recipe.get("cutmix")) + ["images weighted by their atoms"] * bool(recipe.get("weighted"))

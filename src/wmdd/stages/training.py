@@ -25,11 +25,14 @@ def silent(step: int, total: int, **values: float | Tensor) -> None:
     """A :class:`Log` that keeps nothing."""
 
 
-def cosine(progress: float, warmup: float = 0.0) -> float:
-    """The share of the peak learning rate at ``progress`` in [0, 1]: linear warm-up, then half a cosine to 0."""
+def cosine(progress: float, warmup: float = 0.0, stretch: float = 1.0) -> float:
+    """The share of the peak learning rate at ``progress`` in [0, 1]: linear warm-up, then half a cosine to 0.
+
+    The cosine takes ``stretch`` times as long as there is, so that 2 ends at half of the peak.
+    """
     if progress < warmup:
         return progress / warmup
-    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup) / stretch))
 
 
 def total_steps(epochs: int, count: int, batch_size: int) -> int:
@@ -55,13 +58,15 @@ class Trainer:
     lr: float
     total_steps: int
     warmup: float = 0.0
+    stretch: float = 1.0
     step: int = 0
     epoch: int = 0
 
     def update(self, loss: Tensor) -> None:
         """One optimiser step on ``loss``."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * cosine((self.step + (1 if self.warmup else 0)) / self.total_steps, self.warmup)
+            progress = (self.step + (1 if self.warmup else 0)) / self.total_steps
+            group["lr"] = self.lr * cosine(progress, self.warmup, self.stretch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
