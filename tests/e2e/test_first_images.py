@@ -1,5 +1,6 @@
 """Where synthesis starts, by the command line; without steps, the set is real images."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ def test_without_steps_the_set_is_real_images_of_the_class(finished: Path) -> No
     for found in sets.values():
         for image, label in zip(found.images, found.labels, strict=True):
             assert bool((pixels[real.labels == label] == image).flatten(1).all(1).any())
+
+
+@pytest.mark.parametrize(("init", "real"), [("real", True), ("patches", True), ("noise", False)])
+def test_the_manifest_says_whether_real_pixels_are_in(init: str, real: bool, finished: Path) -> None:
+    assert (
+        main(["synthesize", str(finished), "--redo", "synthesis", "--synthesis.init", init, "--steps", "1", "-q"]) == 0
+    )
+    assert json.loads((finished / "manifest.json").read_text())["images"] == {"real_pixels": real}
 
 
 def test_stitched_patches_and_global_statistics_by_the_command_line(finished: Path) -> None:

@@ -84,7 +84,7 @@ def write_table(folder: Path, comparison: Comparison) -> None:
     facts = teacher_facts(RunDirectory(folder / TEACHER))
     teacher = {name: facts[name] for name in ("arch", "stem_is", "top1", "top5")}
     real = {
-        method: comparison.config_of(Member(method, comparison.ipc[0], 0)).synthesis.init != "noise"
+        method: comparison.config_of(Member(method, comparison.ipc[0], 0)).synthesis.real_pixels
         for method in comparison.methods
     }
     write_json(

@@ -56,6 +56,11 @@ class SynthesisConfig:
         drawn = self.steps > 0 and self.feature > 0 and self.feature_loss in ("squared", "norm")
         return drawn or self.init == "real"
 
+    @property
+    def real_pixels(self) -> bool:
+        """Whether the images are real ones, or started from them: what matters for privacy and licences."""
+        return self.init != "noise"
+
     def __post_init__(self) -> None:
         if self.steps and not (self.feature or self.statistics or self.cross_entropy):
             raise ValueError(

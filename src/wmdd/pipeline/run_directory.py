@@ -90,7 +90,8 @@ class RunDirectory:
     def write_manifest(self, data: dict[str, Any]) -> None:
         """Gather the records of all units into ``manifest.json``."""
         stages = {stage: self._summary(self.records(stage)) for stage in STAGES}
-        write_json(self.path / "manifest.json", {"format": FORMAT, "data": data, "stages": stages})
+        kind = {"real_pixels": self.config().synthesis.real_pixels}
+        write_json(self.path / "manifest.json", {"format": FORMAT, "data": data, "images": kind, "stages": stages})
 
     @staticmethod
     def _summary(records: dict[str, UnitRecord]) -> dict[str, Any]:
