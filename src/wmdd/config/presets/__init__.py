@@ -34,12 +34,11 @@ def read_preset(words: str) -> Values:
 
 
 def _read(word: str) -> Values:
-    name, ipc = word, ""
-    if word not in presets():
-        name, _, ipc = word.rpartition("-ipc")
-    if name not in presets() or (ipc and not (ipc.isascii() and ipc.isdecimal() and len(ipc) < 10)):
+    known = presets()
+    name, _, ipc = (word, "", "") if word in known else word.rpartition("-ipc")
+    if name not in known or (name != word and not (ipc.isascii() and ipc.isdecimal() and len(ipc) < 10)):
         raise SettingsError(
-            f"there is no preset {word!r}: use one of {', '.join(presets())}, or NAME-ipcN for N images per class."
+            f"there is no preset {word!r}: use one of {', '.join(known)}, or NAME-ipcN for N images per class."
         )
     folder = "methods" if name in method_presets() else "data"
     text = (files(__name__) / folder / f"{name}.yaml").read_text(encoding="utf-8")
