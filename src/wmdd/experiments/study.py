@@ -12,7 +12,7 @@ from wmdd.config.load import Values, merge
 from wmdd.core.errors import SettingsError
 from wmdd.experiments.figures import draw
 from wmdd.experiments.published import PUBLISHED
-from wmdd.experiments.studies import SCALES, SETTINGS, STUDIES, Scale, Study
+from wmdd.experiments.studies import SCALES, SEEDS, SETTINGS, STUDIES, Scale, Study
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.runtime.progress import Reporter
 from wmdd.storage.atomic import write_bytes, write_text
@@ -45,7 +45,7 @@ def run_study(
     study = STUDIES[name]
     settings = merge(merge(SETTINGS[scale], {"evaluation": {"students": list(study.students)}}), changes)
     methods = study.methods_at(scale, changes.get("synthesis", {}).get("steps"))
-    comparison = asked_for(folder, settings, methods, ipc or study.ipc, seeds or study.seeds[scale])
+    comparison = asked_for(folder, settings, methods, ipc or study.ipc, seeds or SEEDS[scale])
     run_comparison(folder, comparison, reporter)
     record = _record(name, scale, folder)
     paths = [folder / f"{name}.{kind}" for kind in ("json", "md", "png", "svg")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import cos, pi, sqrt
 from statistics import mean, stdev
 from typing import Any
 
@@ -100,8 +100,8 @@ def spelled_out(recipe: dict[str, Any]) -> str:
     parts = [
         f"soft labels, KL at temperature {recipe.get('temperature', 0):g}" if soft else "class labels, cross-entropy",
         f"{recipe.get('epochs')} epochs in batches of {recipe.get('batch_size')}",
-        f"AdamW at {recipe.get('lr', 0):g} (weight decay {recipe.get('weight_decay', 0):g}), cosine"
-        + (" to half of that" if recipe.get("stretch") == 2 else ""),  # the only other one that there is
+        f"AdamW at {recipe.get('lr', 0):g} (weight decay {recipe.get('weight_decay', 0):g}), "
+        f"cosine to {50 * (1 + cos(pi / recipe.get('stretch', 1))):.0f} % of that",
         f"crops of at least {100 * recipe.get('min_crop', 0):g} % of the area",
     ]
     parts += ["CutMix"] * bool(recipe.get("cutmix")) + ["images weighted by their atoms"] * bool(recipe.get("weighted"))

@@ -126,7 +126,7 @@ def test_it_says_what_was_done(page):
         "The validation images were used only to score",
         "+10.0 (0.0)",
         "soft labels, KL at temperature 20, 100 epochs in batches of 20, AdamW at 0.001 (weight decay 0.01), "
-        "cosine to half of that, crops of at least 8 % of the area, CutMix.",
+        "cosine to 50 % of that, crops of at least 8 % of the area, CutMix.",
         "These images start from real training images and stay close to them.",
         "6 of 6 classes converged, mean cost 1.5, on average 37.5\xa0% of the variance of a class.",
         "How the cost falls with images per class",
