@@ -27,7 +27,10 @@ TEACHER = "teacher"
 BASELINE = "random"
 """The method that every other is compared with; it takes part always."""
 
-METHODS = ("random", "herding", "k-center", "nearest", "rded", "sre2l", "cda", "dm", "mmd", "wmdd-paper", "wmdd")
+METHODS = (
+    *("random", "herding", "k-center", "nearest", "rded", "sre2l", "cda", "dm", "mmd"),
+    *("wmdd-paper", "wmdd-noise", "wmdd"),
+)
 """What is compared where nothing else is asked for."""
 
 _OF_A_METHOD = ("barycenters", "synthesis")
