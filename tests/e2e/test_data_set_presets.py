@@ -41,10 +41,12 @@ def generated(folder: Path, preset: str, each: int) -> list[str]:
     if preset == "digits":
         return []
     size = SIDES.get(preset, 224)
-    pixels = torch.randint(0, 256, (3, size, size), dtype=torch.uint8)
+    write_png(folder / "image.png", torch.randint(0, 256, (3, size, size), dtype=torch.uint8))
+    image = (folder / "image.png").read_bytes()
     for k in range(CLASSES[preset]):
         place = folder / "val" / f"n{k:08d}"
-        write_png(place / "0.png", pixels)  # one for each class: a file has 65,000 names at most
+        place.mkdir(parents=True)
+        (place / "0.png").write_bytes(image)  # one for each class: a file has 65,000 names at most
         training = folder / "train" / place.name
         training.mkdir(parents=True)
         for i in range(each):
