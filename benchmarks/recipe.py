@@ -1,10 +1,12 @@
 """What makes a distilled set better? Trials of the recipe, scored on a held-out part of the training images.
 
     python benchmarks/recipe.py FOLDER --data TRAINING_IMAGES --preset imagenette-64px --trials default --json FILE
+    python benchmarks/recipe.py FOLDER --data TRAINING_IMAGES --trials others     the same budget for every other method
 
 One comparison (`wmdd compare`) in FOLDER: one teacher, trained without the held-out part; every trial differs from the
-default in the settings below alone. TRAINING_IMAGES is a folder CLASS/* of training images only, so that the
-validation images have no part in a choice. Trials, IPC and seeds are added to what FOLDER has.
+default, or from the preset of another method, in the settings below alone. TRAINING_IMAGES is a folder CLASS/* of
+training images only, so that the validation images have no part in a choice. Trials, IPC and seeds are added to what
+FOLDER has.
 """
 
 import argparse
@@ -13,7 +15,8 @@ from typing import Any
 
 import wmdd
 from bars import Bars
-from wmdd.config.load import nested
+from wmdd.config.load import merge, nested, parse
+from wmdd.config.presets import read_preset
 from wmdd.core.errors import WmddError
 
 HELD_OUT = 0.2
@@ -49,6 +52,21 @@ TRIALS: dict[str, dict[str, Any]] = {
     "from-noise-lr-0.25": {"synthesis.init": "noise", "synthesis.lr": 0.25},
     "from-noise-long": {"synthesis.init": "noise", "synthesis.lr": 0.25, "synthesis.steps": 1000},
 }
+OTHERS = ("sre2l", "cda", "dm", "mmd", "wmdd-paper", "wmdd-noise")
+MOST_STEPS = 500  # of other methods: what two cores have time for
+LR_FACTORS = {"third": 1 / 3, "same": 1.0, "triple": 3.0}
+
+
+def of_others() -> dict[str, dict[str, Any]]:
+    """Every other method at its own learning rate, a third of it and three times as much."""
+    found = {}
+    for method in OTHERS:
+        preset = {part: values for part, values in read_preset(method).items() if part in ("barycenters", "synthesis")}
+        config = parse(preset).synthesis
+        for name, factor in LR_FACTORS.items():
+            own = {"lr": config.lr * factor, "steps": min(config.steps, MOST_STEPS)}
+            found[f"{method}-lr-{name}"] = merge(preset, {"synthesis": own})
+    return found
 
 
 def main() -> None:
@@ -56,12 +74,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--preset")
-    parser.add_argument("--trials", default=",".join(TRIALS), help="names from above, with commas")
+    parser.add_argument(
+        "--trials", default=",".join(TRIALS), help="names from the file, with commas; others: those of other methods"
+    )
     parser.add_argument("--ipc", type=int, nargs="+", default=[10])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    trials = {name: nested(TRIALS[name]) for name in arguments.trials.split(",")}
+    others = of_others()
+    known = {name: nested(changes) for name, changes in TRIALS.items()} | others
+    names = list(others) if arguments.trials == "others" else arguments.trials.split(",")
+    trials = {name: known[name] for name in names}
     settings = {"data.validation": HELD_OUT, "evaluation.labels": "online"}
     try:
         found = wmdd.compare(
