@@ -10,6 +10,7 @@ from typing import Any
 
 from wmdd.comparison.settings import BASELINE, TEACHER, Comparison, Member
 from wmdd.config import PROTOCOLS
+from wmdd.config.protocols import base_name
 from wmdd.pipeline.artifacts import teacher_facts
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.json import read_json, write_json
@@ -166,8 +167,7 @@ def rows_of(
 
 def _place(protocol: str) -> int:
     """The place of a protocol, whatever its number of epochs, among the named ones: ours comes first."""
-    named = max((name for name in PROTOCOLS if f"{protocol}-".startswith(f"{name}-")), key=len)
-    return list(PROTOCOLS).index(named)
+    return list(PROTOCOLS).index(base_name(protocol))
 
 
 def _mean_and_std(values: Iterable[float]) -> tuple[float, float | None]:

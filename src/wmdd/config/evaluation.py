@@ -1,9 +1,9 @@
 """Which students are trained on the distilled set, under which protocols."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from wmdd.config.protocols import PROTOCOLS
+from wmdd.config.protocols import PROTOCOLS, Protocol
 from wmdd.config.settings import Count, Natural, setting
 
 REUSE = 10  # epochs that share views and labels where these are reused
@@ -29,6 +29,11 @@ class EvaluationConfig:
         """How many of a student's ``epochs`` have views and labels of their own; the others use those in turn."""
         return -(-epochs // REUSE) if self.labels == "reused" else epochs
 
+    def chosen_protocols(self, images: int) -> list[Protocol]:
+        """The named protocols for a set of ``images``; another number of epochs than theirs is part of the name."""
+        chosen = [PROTOCOLS[name].for_images(images) for name in self.protocols]
+        return chosen if self.epochs is None else [_with_epochs(protocol, self.epochs) for protocol in chosen]
+
     def __post_init__(self) -> None:
         for name in self.protocols:
             if name not in PROTOCOLS:
@@ -37,3 +42,9 @@ class EvaluationConfig:
             values = getattr(self, what)
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"evaluation.{what} is {list(values)}, but needs at least one entry and none twice")
+
+
+def _with_epochs(protocol: Protocol, epochs: int) -> Protocol:
+    if epochs == protocol.epochs:
+        return protocol
+    return replace(protocol, name=f"{protocol.name}-{epochs}-epochs", epochs=epochs)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from wmdd.config import RunConfig
+from wmdd.config import Protocol, RunConfig
 from wmdd.core.types import DistilledDataset
 from wmdd.data import Images, ImageSource, Split, load_images, open_source
 from wmdd.models import Teacher
@@ -53,6 +53,11 @@ class Workspace:
         """The seed of the first images and of the views in synthesis."""
         assert self.config.synthesis.seed != "auto", "settings are resolved before work begins"
         return self.config.synthesis.seed
+
+    @property
+    def protocols(self) -> list[Protocol]:
+        """How students are trained on sets of this size."""
+        return self.config.evaluation.chosen_protocols(len(self.class_names) * self.config.ipc)
 
     @cached_property
     def machine(self) -> Machine:

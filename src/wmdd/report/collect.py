@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from wmdd.config import PROTOCOLS, RunConfig
+from wmdd.config import RunConfig
 from wmdd.config.load import parse, read_yaml
 from wmdd.core.errors import RunError
 from wmdd.core.records import STAGES, UnitRecord
@@ -232,7 +232,7 @@ def _progress(stage: str, units: Sequence[UnitRecord], config: RunConfig, num_cl
     if stage == "relabel":
         made = [unit.covers["epochs"] for unit in units if unit.label_form == config.evaluation.labels]
         done = sum(last - first for first, last in made)
-        return Progress(stage, done, _label_epochs(config), "epochs of labels")
+        return Progress(stage, done, _label_epochs(config, num_classes), "epochs of labels")
     if stage == "evaluation":
         evaluation = config.evaluation
         sets = 2 if evaluation.random_real else 1
@@ -241,11 +241,11 @@ def _progress(stage: str, units: Sequence[UnitRecord], config: RunConfig, num_cl
     return Progress(stage, sum(len(unit.classes) for unit in units), max(num_classes, 1), "classes")
 
 
-def _label_epochs(config: RunConfig) -> int:
+def _label_epochs(config: RunConfig, num_classes: int) -> int:
     """Epochs of stored soft labels over all sets: the distilled one, and the draws of random real images."""
     if config.evaluation.labels == "online":
         return 0
-    soft = [PROTOCOLS[name] for name in config.evaluation.protocols if PROTOCOLS[name].labels == "soft"]
+    protocols = config.evaluation.chosen_protocols(config.ipc * max(num_classes, 1))
     draws = len(config.evaluation.seeds) if config.evaluation.random_real else 0
-    epochs = [config.evaluation.label_epochs(config.evaluation.epochs or protocol.epochs) for protocol in soft]
-    return sum(epochs) * (1 + draws)
+    epochs = sum(config.evaluation.label_epochs(found.epochs) for found in protocols if found.labels == "soft")
+    return epochs * (1 + draws)

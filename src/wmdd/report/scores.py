@@ -7,6 +7,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from wmdd.config import RunConfig
+from wmdd.config.protocols import base_name
 from wmdd.report.collect import RANDOM_REAL, WMDD, Score
 
 
@@ -85,7 +86,7 @@ def comparisons(scores: Sequence[Score], config: RunConfig) -> list[Comparison]:
 def _rank(group: Comparison, config: RunConfig) -> tuple[int, int, str, str]:
     """Where a group stands; those that the settings no longer name come last."""
     protocols, students = config.evaluation.protocols, config.evaluation.students
-    base = group.protocol.split("(", 1)[0]
+    base = base_name(group.protocol)
     return (
         protocols.index(base) if base in protocols else len(protocols),
         students.index(group.student) if group.student in students else len(students),
@@ -101,7 +102,8 @@ def spelled_out(recipe: dict[str, Any]) -> str:
         f"soft labels, KL at temperature {recipe.get('temperature', 0):g}" if soft else "class labels, cross-entropy",
         f"{recipe.get('epochs')} epochs in batches of {recipe.get('batch_size')}",
         f"AdamW at {recipe.get('lr', 0):g} (weight decay {recipe.get('weight_decay', 0):g}), "
-        f"cosine to {50 * (1 + cos(pi / recipe.get('stretch', 1))):.0f} % of that",
+        + (f"warm-up over {100 * recipe['warmup']:g} % of the steps, " if recipe.get("warmup") else "")
+        + f"cosine to {50 * (1 + cos(pi / recipe.get('stretch', 1))):.0f} % of that",
         f"crops of at least {100 * recipe.get('min_crop', 0):g} % of the area",
     ]
     parts += ["CutMix"] * bool(recipe.get("cutmix")) + ["images weighted by their atoms"] * bool(recipe.get("weighted"))

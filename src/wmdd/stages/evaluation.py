@@ -75,6 +75,7 @@ def train_student(
         torch.optim.AdamW(network.parameters(), lr=protocol.lr, weight_decay=protocol.weight_decay, fused=True),
         lr=protocol.lr,
         total_steps=total_steps(protocol.epochs, len(images), protocol.batch_size),
+        warmup=protocol.warmup,
         stretch=protocol.stretch,
     )
     if state := savepoint.load():

@@ -1,12 +1,13 @@
 """Settings files and presets: misspelt keys and wrong values are refused in one sentence, presets resolve."""
 
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wmdd.config import EvaluationConfig, RunConfig
+from wmdd.config import PROTOCOLS, EvaluationConfig, RunConfig
 from wmdd.config.data import DataConfig
 from wmdd.config.load import (
     Setting,
@@ -24,7 +25,6 @@ from wmdd.core.errors import SettingsError
 from wmdd.data import ImageSource, open_source
 from wmdd.models import build_network
 from wmdd.pipeline.resolve import resolve
-from wmdd.pipeline.stages.protocols import protocols
 
 ALL = list(settings())
 
@@ -54,7 +54,7 @@ def test_every_preset_parses_and_resolves(name: str, digits: ImageSource) -> Non
     assert isinstance(size, int)
     assert stem != "auto"
     assert build_network(resolved.teacher.arch, 10, size, stem).training
-    assert all(protocol.epochs >= 1 for protocol in protocols(resolved.evaluation))
+    assert all(protocol.epochs >= 1 for protocol in resolved.evaluation.chosen_protocols(10))
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def test_the_papers_preset_says_what_the_paper_says() -> None:
     assert config.synthesis.weighted
     assert (config.barycenters.solver, config.barycenters.iterations) == ("paper", 10)
     assert (config.teacher.epochs, config.teacher.lr, config.teacher.batch_size) == (50, 0.025, 32)
-    (protocol,) = protocols(config.evaluation)
+    (protocol,) = config.evaluation.chosen_protocols(100)
     assert (protocol.epochs, protocol.batch_size, protocol.temperature, protocol.lr) == (300, 100, 20, 1e-3)
     assert protocol.cutmix
     assert protocol.weighted
@@ -197,7 +197,16 @@ def test_merging_replaces_lists_and_joins_sections() -> None:
 
 
 def test_another_number_of_epochs_is_part_of_the_protocols_name() -> None:
-    (named,) = protocols(EvaluationConfig(epochs=7))
+    (named,) = EvaluationConfig(epochs=7).chosen_protocols(100)
     assert (named.name, named.epochs) == ("wmdd-7-epochs", 7)
-    (same,) = protocols(EvaluationConfig(epochs=100))
-    assert same.name == "wmdd"
+    (same,) = EvaluationConfig(epochs=100).chosen_protocols(100)
+    assert same == PROTOCOLS["wmdd"]
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(1, 500), (10, 500), (50, 167), (99, 100), (100, 100), (5000, 100)])
+def test_few_images_are_shown_more_often(images: int, epochs: int) -> None:
+    """A student under our protocol makes 500 steps at least; published numbers of epochs stay what they are."""
+    ours, published = EvaluationConfig(protocols=("wmdd", "wmdd-paper")).chosen_protocols(images)
+    assert (ours.name, ours.epochs) == ("wmdd", epochs)
+    assert epochs * math.ceil(images / ours.batch_size) >= 500
+    assert published == PROTOCOLS["wmdd-paper"]

@@ -125,8 +125,8 @@ def test_it_says_what_was_done(page):
         "79.8 times fewer",
         "The validation images were used only to score",
         "+10.0 (0.0)",
-        "soft labels, KL at temperature 20, 100 epochs in batches of 20, AdamW at 0.001 (weight decay 0.01), "
-        "cosine to 50 % of that, crops of at least 8 % of the area, CutMix.",
+        "soft labels, KL at temperature 20, 500 epochs in batches of 20, AdamW at 0.002 (weight decay 0.01), "
+        "warm-up over 10 % of the steps, cosine to 0 % of that, crops of at least 8 % of the area, CutMix.",
         "These images start from real training images and stay close to them.",
         "6 of 6 classes converged, mean cost 1.5, on average 37.5\xa0% of the variance of a class.",
         "How the cost falls with images per class",
@@ -249,8 +249,8 @@ def test_several_protocols_and_students(tmp_path):
     chosen = {"evaluation.protocols": ["hard-label", "wmdd"], "evaluation.students": ["resnet18", "convnet3"]}
     run = WrittenRun(tmp_path / "run", ["a", "b"], **chosen, **{"evaluation.epochs": 5, "synthesis.steps": 0}).finish()
     _, parsed = page_of(run)
-    groups = re.findall(r"([\w-]+\(5 epochs\)) , student (\w+)", parsed.text)
-    wanted = [(f"{p}(5 epochs)", s) for p in ("hard-label", "wmdd") for s in ("resnet18", "convnet3")]
+    groups = re.findall(r"([\w-]+-5-epochs) , student (\w+)", parsed.text)
+    wanted = [(f"{p}-5-epochs", s) for p in ("hard-label", "wmdd") for s in ("resnet18", "convnet3")]
     assert groups[: 1 + len(wanted)] == [wanted[0], *wanted]  # first below the headline
     assert "class labels, cross-entropy, 5 epochs in batches of 100" in parsed.text
     assert "they are real training images" in parsed.text

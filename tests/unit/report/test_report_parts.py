@@ -109,13 +109,13 @@ def test_groups_that_the_settings_do_not_name_come_last():
     groups = comparisons(
         [
             score("other", 0, 1.0, protocol="old"),
-            score("wmdd", 0, 1.0, "auto", "wmdd(5 epochs)"),
+            score("wmdd", 0, 1.0, "auto", "wmdd-5-epochs"),
             score("other", 0, 1.0),
         ],
         RunConfig(),
     )
     assert [(g.protocol, g.student) for g in groups] == [
-        ("wmdd(5 epochs)", "auto"),
+        ("wmdd-5-epochs", "auto"),
         ("wmdd", "convnet3"),
         ("old", "convnet3"),
     ]

@@ -1,7 +1,7 @@
 """Run directories as the stages leave them, small and made by hand."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
-from wmdd.config import PROTOCOLS, RunConfig
+from wmdd.config import RunConfig
 from wmdd.config.load import nested, parse, to_yaml
 
 VERSIONS = {"python": "3.11.7", "wmdd": "0.1.0"}
@@ -141,9 +141,7 @@ class WrittenRun:
                 self.log(stage="synthesis", unit=name, step=step, of=3, **terms)
 
     def protocols(self) -> list[Any]:
-        epochs = self.config.evaluation.epochs
-        found = [PROTOCOLS[name] for name in self.config.evaluation.protocols]
-        return [p if epochs is None else replace(p, epochs=epochs, name=f"{p.name}({epochs} epochs)") for p in found]
+        return self.config.evaluation.chosen_protocols(len(self.names) * self.config.ipc)
 
     def relabel(self) -> None:
         for protocol in self.protocols():

@@ -14,7 +14,6 @@ from wmdd.data.parallel import decode_images
 from wmdd.pipeline.plan.disk import label_bytes, statistics_bytes
 from wmdd.pipeline.plan.probe import Part, Probe, probe, probe_once, repeated
 from wmdd.pipeline.plan.rehearsal import Rehearsal
-from wmdd.pipeline.stages.protocols import protocols
 from wmdd.pipeline.stages.relabel import RelabelStage
 from wmdd.pipeline.units import Unit
 from wmdd.stages.barycenters import find_barycenters
@@ -193,7 +192,7 @@ def relabel_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     rows = min(rehearsal.images, config.evaluation.batch_size)
     images = _distilled(rehearsal, rows)
     parts = []
-    for protocol in protocols(config.evaluation):
+    for protocol in rehearsal.work.protocols:
         epochs = [unit.covers["epochs"] for unit in units if unit.covers["protocol"] == protocol.name]
         if not epochs:
             continue
@@ -216,7 +215,7 @@ def _distilled(rehearsal: Rehearsal, rows: int) -> torch.Tensor:
 def evaluation_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     """A student of each protocol and network, and its score."""
     parts = []
-    for protocol in protocols(rehearsal.config.evaluation):
+    for protocol in rehearsal.work.protocols:
         for student in rehearsal.config.evaluation.students:
             same = [u for u in units if u.covers["protocol"] == protocol.name and u.covers["student"] == student]
             parts += [*_student(rehearsal, protocol, student, len(same)), _scoring(rehearsal, student, len(same))]

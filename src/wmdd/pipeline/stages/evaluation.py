@@ -12,7 +12,6 @@ from wmdd.models import build_network
 from wmdd.pipeline.artifacts import load_soft_labels
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.stages.image_sets import DISTILLED, RANDOM_REAL, load_set
-from wmdd.pipeline.stages.protocols import protocols
 from wmdd.pipeline.units import Unit
 from wmdd.pipeline.workspace import UnitContext, Workspace
 from wmdd.runtime.random import seeded
@@ -43,7 +42,7 @@ class EvaluationStage(Stage):
                     "recipe": asdict(protocol),
                 },
             )
-            for protocol in protocols(work.config.evaluation)
+            for protocol in work.protocols
             for student in work.config.evaluation.students
             for seed in work.config.evaluation.seeds
             for method in methods
@@ -51,7 +50,7 @@ class EvaluationStage(Stage):
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         method, seed = unit.covers["method"], unit.covers["seed"]
-        (protocol,) = [p for p in protocols(work.config.evaluation) if p.name == unit.covers["protocol"]]
+        (protocol,) = [p for p in work.protocols if p.name == unit.covers["protocol"]]
         set_name = method if method == DISTILLED else f"{method}-{seed}"
         images = load_set(set_name, work)
         labels, views_of = _labels_and_views(work, protocol, set_name, len(images.labels))

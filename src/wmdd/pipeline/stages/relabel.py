@@ -10,7 +10,6 @@ from wmdd.augment import column_major
 from wmdd.core.types import SoftLabels
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.stages.image_sets import load_set, set_names
-from wmdd.pipeline.stages.protocols import protocols
 from wmdd.pipeline.units import Unit
 from wmdd.pipeline.workspace import UnitContext, Workspace
 from wmdd.stages.relabel import label_epoch, plan_epoch
@@ -46,7 +45,7 @@ class RelabelStage(Stage):
                     **named,
                 },
             )
-            for protocol in protocols(work.config.evaluation)
+            for protocol in work.protocols
             if protocol.labels == "soft"
             for epochs in [work.config.evaluation.label_epochs(protocol.epochs)]
             for name in set_names(work)
@@ -54,7 +53,7 @@ class RelabelStage(Stage):
         ]
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
-        (protocol,) = [p for p in protocols(work.config.evaluation) if p.name == unit.covers["protocol"]]
+        (protocol,) = [p for p in work.protocols if p.name == unit.covers["protocol"]]
         images = column_major(load_set(unit.covers["images"], work).images.to(work.machine.device))
         first, last = unit.covers["epochs"]
         plans, logits = [], []
