@@ -61,7 +61,18 @@ def test_the_list_of_experiments_needs_no_torch() -> None:
 
 
 QUICK = [
-    *("--image-size", "16", "--data.workers", "1", "--teacher-epochs", "2", "--evaluation.epochs", "2"),
+    *(
+        "--arch",
+        "convnet3",
+        "--image-size",
+        "16",
+        "--data.workers",
+        "1",
+        "--teacher-epochs",
+        "2",
+        "--evaluation.epochs",
+        "2",
+    ),
     *("--runtime.precision", "float32", "--runtime.threads", "1", "--students", "auto", "--ipc", "2", "--seeds", "1"),
 ]
 
@@ -107,6 +118,12 @@ def test_an_experiments_settings_are_checked(tmp_path: Path, refused: Refused) -
     file = tmp_path / "file"
     file.write_text("")
     refused(["experiment", "ablation", "--out", file], file)
+
+
+def test_digits_are_compared_where_methods_differ() -> None:
+    assert STUDIES["main"].ipc_at("small") == (1, 10)
+    assert STUDIES["ablation"].ipc_at("small") == (1,)
+    assert STUDIES["ablation"].ipc_at("paper") == (10,)
 
 
 def test_the_papers_scale_has_the_papers_settings() -> None:

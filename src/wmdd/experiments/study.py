@@ -45,7 +45,7 @@ def run_study(
     study = STUDIES[name]
     settings = merge(merge(SETTINGS[scale], {"evaluation": {"students": list(study.students)}}), changes)
     methods = study.methods_at(scale, changes.get("synthesis", {}).get("steps"))
-    comparison = asked_for(folder, settings, methods, ipc or study.ipc, seeds or SEEDS[scale])
+    comparison = asked_for(folder, settings, methods, ipc or study.ipc_at(scale), seeds or SEEDS[scale])
     run_comparison(folder, comparison, reporter)
     record = _record(name, scale, folder)
     paths = [folder / f"{name}.{kind}" for kind in ("json", "md", "png", "svg")]
