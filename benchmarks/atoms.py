@@ -36,7 +36,7 @@ def trial(trials: Trials, ipc: int, method: str, seed: int) -> dict[str, Any]:
     return {
         "cost": made.cost,
         "smallest_weight": float(made.weights.min() * ipc),
-        "epochs": trials.student_epochs,
+        "epochs": trials.protocol(ipc).epochs,
         "top1": top1,
         "seconds": {"images": round(images - began, 1), "student": round(time.time() - images, 1)},
     }
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--ipc", type=int, nargs="+", required=True)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, help="of students, instead of the protocol's 100")
+    parser.add_argument("--epochs", type=int, help="of students, instead of the protocol's")
     parser.add_argument("--set", nargs="*", default=[], help="settings of the run: NAME=VALUE, value in JSON")
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
@@ -62,7 +62,7 @@ def main() -> None:
     for ipc in arguments.ipc:
         for seed in arguments.seeds:
             for method in arguments.methods:
-                if (ipc, method, seed, trials.student_epochs) in done:
+                if (ipc, method, seed, trials.protocol(ipc).epochs) in done:
                     continue
                 line = {"ipc": ipc, "method": method, "seed": seed, "teacher": teacher}
                 line |= trial(trials, ipc, method, seed)

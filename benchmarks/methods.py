@@ -6,7 +6,7 @@
 FOLDER is only read. The table goes to the terminal: top-1 by IPC and protocol, the difference from random real images
 beside it, best figures bold. A difference of more than twice its standard error has a star. The last column says how
 close images stay to real ones: the root mean square difference, in grey levels of 255, from the real image of nearest
-features, the median over the images of seed 0 at the largest IPC.
+features, the median over the images of seed 0 at the method's largest IPC.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def _cell(row: Row | None, best: float) -> str:
 
 
 def draw_panel(folder: Path, methods: Sequence[str], path: Path) -> None:
-    """The first image of some classes, a row for each method, at the largest IPC that all have."""
+    """The first image of some classes, a row for each method, at its largest IPC."""
     strips = {name: _strip(folder / "sets" / name) for name in methods}
     height, width = next(iter(strips.values())).shape[:2]
     with matplotlib.style.context(["default", {"font.size": 8}]):

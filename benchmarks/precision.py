@@ -43,7 +43,8 @@ def main() -> None:
             seconds[precision].append(perf_counter() - began)
             top1[precision].append(trials.student(made, seed))
             print(f"     seed {seed}, {precision}: {top1[precision][-1]:.2f}", flush=True)
-    where = f"{work.source.name}, {config.data.image_size} px, IPC {config.ipc}, {trials.student_epochs} epochs"
+    epochs = trials.protocol(config.ipc).epochs
+    where = f"{work.source.name}, {config.data.image_size} px, IPC {config.ipc}, {epochs} epochs"
     bars.note(f"top-1, {where}", **{name: spread(found) for name, found in top1.items()})
     bars.note(f"seconds of synthesis, {where}", **{name: spread(found) for name, found in seconds.items()})
     mean, error = paired_difference(top1[best], top1["float32"])

@@ -16,7 +16,7 @@ from typing import Any
 import wmdd
 from bars import Bars
 from wmdd.config.load import merge, nested, parse
-from wmdd.config.presets import read_preset
+from wmdd.config.presets import method_settings
 from wmdd.core.errors import WmddError
 
 HELD_OUT = 0.2
@@ -61,7 +61,7 @@ def of_others() -> dict[str, dict[str, Any]]:
     """Every other method at its own learning rate, a third of it and three times as much."""
     found = {}
     for method in OTHERS:
-        preset = {part: values for part, values in read_preset(method).items() if part in ("barycenters", "synthesis")}
+        preset = method_settings(method)
         config = parse(preset).synthesis
         for name, factor in LR_FACTORS.items():
             own = {"lr": config.lr * factor, "steps": min(config.steps, MOST_STEPS)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from wmdd.config import PROTOCOLS
+from wmdd.config import EvaluationConfig, Protocol
 from wmdd.config.teacher import TeacherConfig
 from wmdd.models import build_network
 from wmdd.pipeline.artifacts import load_statistics
@@ -41,9 +41,10 @@ class Trials:
     work: Workspace
     epochs: int | None = None  # of students, instead of the protocol's
 
-    @property
-    def student_epochs(self) -> int:
-        return self.epochs or PROTOCOLS["wmdd"].epochs
+    def protocol(self, ipc: int) -> Protocol:
+        """Ours, for sets of that size."""
+        (found,) = EvaluationConfig(epochs=self.epochs).chosen_protocols(ipc * len(self.work.class_names))
+        return found
 
     def random_real(self, ipc: int, seed: int) -> ImageSet:
         generator = stream(seed, "random-real")
@@ -78,8 +79,8 @@ class Trials:
     def student(self, made: ImageSet, seed: int, *, weighted: bool = False) -> float:
         """Top-1 of a student trained under the protocol ``wmdd``."""
         work, classes = self.work, len(self.work.class_names)
-        protocol = replace(PROTOCOLS["wmdd"], weighted=weighted, epochs=self.student_epochs)
         count = len(made.images)
+        protocol = replace(self.protocol(count // classes), weighted=weighted)
         plans = [
             plan_epoch(protocol, epoch, count, work.image_size, seed, flip=work.flip)
             for epoch in range(protocol.epochs)

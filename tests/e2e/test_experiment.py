@@ -61,18 +61,8 @@ def test_the_list_of_experiments_needs_no_torch() -> None:
 
 
 QUICK = [
-    *(
-        "--arch",
-        "convnet3",
-        "--image-size",
-        "16",
-        "--data.workers",
-        "1",
-        "--teacher-epochs",
-        "2",
-        "--evaluation.epochs",
-        "2",
-    ),
+    *("--arch", "convnet3", "--image-size", "16", "--data.workers", "1"),
+    *("--teacher-epochs", "2", "--evaluation.epochs", "2"),
     *("--runtime.precision", "float32", "--runtime.threads", "1", "--students", "auto", "--ipc", "2", "--seeds", "1"),
 ]
 

@@ -16,7 +16,7 @@ from wmdd.config.load import (
     read_yaml,
     to_values,
 )
-from wmdd.config.presets import method_presets, read_preset
+from wmdd.config.presets import OF_A_METHOD, method_presets, method_settings
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.paths import absolute
 from wmdd.storage.atomic import TEMPORARY_SUFFIX, write_text
@@ -33,7 +33,6 @@ METHODS = (
 )
 """What is compared where nothing else is asked for."""
 
-_OF_A_METHOD = ("barycenters", "synthesis")
 OWN = ("ipc", "synthesis.seed", "evaluation.seeds", "evaluation.random_real")
 """Settings that each set has for itself."""
 
@@ -180,7 +179,7 @@ def _read_method(word: str) -> tuple[str, Values]:
         known = method_presets()
         if word not in known:
             raise SettingsError(f"there is no method {word!r}: use {', '.join(known)}, or a path to a YAML file.")
-        return word, {section: values for section, values in read_preset(word).items() if section in _OF_A_METHOD}
+        return word, method_settings(word)
     path = Path(word)
     values = read_yaml(path)
     _check_method(path.stem, values, str(path))
@@ -189,8 +188,8 @@ def _read_method(word: str) -> tuple[str, Values]:
 
 def _check_method(name: str, values: Values, origin: str) -> None:
     for section in values:
-        if section not in _OF_A_METHOD:
-            raise SettingsError(f"{origin} sets {section}, but methods differ in {' and '.join(_OF_A_METHOD)} alone.")
+        if section not in OF_A_METHOD:
+            raise SettingsError(f"{origin} sets {section}, but methods differ in {' and '.join(OF_A_METHOD)} alone.")
     if not name.replace("-", "").replace("_", "").isalnum():
         raise SettingsError(f"{origin} names its method {name!r}: use letters, digits, - and _ alone.")
     parse(values, origin)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wmdd.config.load import Values, merge
-from wmdd.config.presets import read_preset
+from wmdd.config.presets import method_settings, read_preset
 
 Scale = Literal["small", "paper"]
 SCALES: tuple[Scale, ...] = ("small", "paper")
@@ -50,8 +50,7 @@ class Study:
         few = {} if steps is None else {"synthesis": {"steps": steps}}
         found = {}
         for name, (preset, changes) in self.methods.items():
-            values = merge(read_preset(preset), changes)
-            own: Values = {section: values[section] for section in values if section in ("barycenters", "synthesis")}
+            own = merge(method_settings(preset), changes)
             makes = own.get("synthesis", {}).get("steps", 1) > 0
             found[name] = merge(own, few) if makes else own
         return found

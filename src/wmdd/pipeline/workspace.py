@@ -59,6 +59,10 @@ class Workspace:
         """How students are trained on sets of this size."""
         return self.config.evaluation.chosen_protocols(len(self.class_names) * self.config.ipc)
 
+    def protocol(self, name: str) -> Protocol:
+        """The one of that name."""
+        return next(protocol for protocol in self.protocols if protocol.name == name)
+
     @cached_property
     def machine(self) -> Machine:
         """Device and precision."""

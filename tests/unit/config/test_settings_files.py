@@ -196,6 +196,11 @@ def test_merging_replaces_lists_and_joins_sections() -> None:
     assert base == {"ipc": 1, "evaluation": {"seeds": [0, 1], "epochs": 3}}
 
 
+def test_the_recipe_from_noise_keeps_no_real_pixels() -> None:
+    assert parse(read_preset("wmdd")).synthesis.real_pixels
+    assert not parse(read_preset("wmdd-noise")).synthesis.real_pixels
+
+
 def test_another_number_of_epochs_is_part_of_the_protocols_name() -> None:
     (named,) = EvaluationConfig(epochs=7).chosen_protocols(100)
     assert (named.name, named.epochs) == ("wmdd-7-epochs", 7)

@@ -8,6 +8,9 @@ import yaml
 from wmdd.config.load import Values, merge
 from wmdd.core.errors import SettingsError
 
+OF_A_METHOD = ("barycenters", "synthesis")
+"""The sections of settings in which methods differ."""
+
 
 def method_presets() -> list[str]:
     """Names of the presets that say how a set is made."""
@@ -31,6 +34,15 @@ def read_preset(words: str) -> Values:
     for word in words.split(","):
         values = merge(values, _read(word.strip()))
     return values
+
+
+def method_settings(name: str) -> Values:
+    """What preset ``name`` says of how a set is made, without its teacher and its evaluation.
+
+    Raises:
+        SettingsError: there is no such preset.
+    """
+    return {section: values for section, values in read_preset(name).items() if section in OF_A_METHOD}
 
 
 def _read(word: str) -> Values:

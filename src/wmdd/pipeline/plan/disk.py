@@ -44,7 +44,7 @@ def _synthesis(rehearsal: Rehearsal) -> int:
 
 def label_bytes(rehearsal: Rehearsal, unit: Unit) -> int:
     """A unit of soft labels: logits, box, flip, and where views are mixed partner and box."""
-    (protocol,) = [p for p in rehearsal.work.protocols if p.name == unit.covers["protocol"]]
+    protocol = rehearsal.work.protocol(unit.covers["protocol"])
     first, last = map(int, unit.covers["epochs"])
     of_a_view = 2 * rehearsal.classes + 8 + 1 + (4 + 8 if protocol.cutmix else 0)
     return (last - first) * rehearsal.images * of_a_view

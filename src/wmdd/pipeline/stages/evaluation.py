@@ -50,7 +50,7 @@ class EvaluationStage(Stage):
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         method, seed = unit.covers["method"], unit.covers["seed"]
-        (protocol,) = [p for p in work.protocols if p.name == unit.covers["protocol"]]
+        protocol = work.protocol(unit.covers["protocol"])
         set_name = method if method == DISTILLED else f"{method}-{seed}"
         images = load_set(set_name, work)
         labels, views_of = _labels_and_views(work, protocol, set_name, len(images.labels))

@@ -53,7 +53,7 @@ class RelabelStage(Stage):
         ]
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
-        (protocol,) = [p for p in work.protocols if p.name == unit.covers["protocol"]]
+        protocol = work.protocol(unit.covers["protocol"])
         images = column_major(load_set(unit.covers["images"], work).images.to(work.machine.device))
         first, last = unit.covers["epochs"]
         plans, logits = [], []
