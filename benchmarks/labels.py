@@ -21,7 +21,7 @@ from torch import Tensor
 
 from bars import Bar, Bars
 from wmdd.config import PROTOCOLS, Protocol
-from wmdd.config.evaluation import REUSE, EvaluationConfig
+from wmdd.config.evaluation import EvaluationConfig
 from wmdd.core.types import SoftLabels
 from wmdd.models import build_network
 from wmdd.pipeline.run_directory import RunDirectory
@@ -38,7 +38,7 @@ CLASSES = (10, 200, 1000)
 EPOCHS = {10: 50, 200: 50, 1000: 3}  # of a unit with that many classes and IPC images of each
 QUICK_EPOCHS = {10: 10, 200: 5, 1000: 1}
 READS = 20
-STORED, REUSED, ONLINE = "stored", f"a {REUSE}th of the epochs reused", "online teacher"
+STORED, COMPACT, ONLINE = "stored", "compact", "online teacher"
 EPOCHS_PER_FILE = 50
 PACKAGES = ("torch", "safetensors")
 
@@ -67,23 +67,34 @@ def main() -> None:
 def measure_files(bars: Bars, folder: Path, epochs: dict[int, int]) -> None:
     for classes in CLASSES:
         logits = torch.randn(epochs[classes], classes * IPC, classes, generator=torch.Generator().manual_seed(0)).half()
-        path, where = folder / "labels.safetensors", f"K = {classes}"
-        began = time.perf_counter()
-        write_soft_labels(path, with_views(logits))
-        seconds, labels = time.perf_counter() - began, logits.shape[0] * logits.shape[1]
-        size = path.stat().st_size / labels
-        bars.note(
-            f"{STORED}, {where}",
-            bytes_per_image_class_epoch=round(size / classes, 4),
-            bytes_per_label=round(size, 1),
-            milliseconds_to_read_an_epoch=round(1000 * reading_seconds(path, len(logits)), 2),
-            microseconds_a_label_to_write=round(1e6 * seconds / labels, 1),
-        )
-        for form, share in ((REUSED, 1 / REUSE), (ONLINE, 0)):
-            bars.note(f"{form}, {where}", bytes_per_image_class_epoch=round(share * size / classes, 4))
-    epochs_kept = EvaluationConfig(labels="reused").label_epochs(PROTOCOLS["wmdd"].epochs)
-    ratio = PROTOCOLS["wmdd"].epochs / epochs_kept
-    bars.add(Bar("speed.5", f"bytes of {STORED} / {REUSED}, any K", ratio, 10, "higher"))
+        labels, where = with_views(logits), f"K = {classes}"
+        sizes = {
+            form: measure_file(bars, f"{form}, {where}", folder, labels, share, in_four_bits=form == COMPACT)
+            for form, share in ((STORED, 1.0), (COMPACT, epochs_kept() / PROTOCOLS["wmdd"].epochs))
+        }
+        bars.note(f"{ONLINE}, {where}", bytes_per_image_class_epoch=0)
+    bars.add(Bar("speed.5", f"bytes of {STORED} / {COMPACT}, {where}", sizes[STORED] / sizes[COMPACT], 10, "higher"))
+
+
+def measure_file(bars: Bars, what: str, folder: Path, labels: SoftLabels, share: float, *, in_four_bits: bool) -> float:
+    """Bytes per label of a run that keeps those of a ``share`` of its epochs."""
+    path, count, classes = folder / "labels.safetensors", labels.box.shape[:2].numel(), labels.logits.shape[2]
+    began = time.perf_counter()
+    write_soft_labels(path, labels, in_four_bits=in_four_bits)
+    seconds = time.perf_counter() - began
+    size = share * path.stat().st_size / count
+    bars.note(
+        what,
+        bytes_per_image_class_epoch=round(size / classes, 4),
+        bytes_per_label=round(size, 1),
+        milliseconds_to_read_an_epoch=round(1000 * reading_seconds(path, len(labels.logits)), 2),
+        microseconds_a_label_to_write=round(1e6 * seconds / count, 1),
+    )
+    return size
+
+
+def epochs_kept() -> int:
+    return EvaluationConfig(labels="compact").label_epochs(PROTOCOLS["wmdd"].epochs)
 
 
 def with_views(logits: Tensor) -> SoftLabels:
@@ -124,10 +135,10 @@ def compare_students(bars: Bars, folder: Path, path: Path, seeds: Sequence[int],
     work = Workspace(run, replace(config, runtime=threads), Reporter(quiet=True))
     protocol = replace(PROTOCOLS["wmdd"], epochs=epochs or PROTOCOLS["wmdd"].epochs)
     name = f"{Path(config.data.source).name}, {protocol.epochs} epochs"
-    stored = stored_form(work, folder, protocol)
+    kept = EvaluationConfig(labels="compact").label_epochs(protocol.epochs)
     sources = {
-        STORED: stored,
-        REUSED: reused(stored, -(-protocol.epochs // REUSE)),
+        STORED: stored_form(work, folder, protocol, protocol.epochs, in_four_bits=False),
+        COMPACT: stored_form(work, folder, protocol, kept, in_four_bits=True),
         ONLINE: (online_labels(work.teacher, work.machine), planner(work, protocol)),
     }
     top1 = {form: [] for form in sources}
@@ -140,8 +151,8 @@ def compare_students(bars: Bars, folder: Path, path: Path, seeds: Sequence[int],
         values = {"top1": round(mean(found), 2), "points_lost": round(mean(lost), 2)}
         bars.note(f"students of {form}, {name}, {len(seeds)} seed(s)", **values, **spread)
     if protocol == PROTOCOLS["wmdd"]:  # students of a few epochs have learnt little and differ by chance
-        what = f"points of top-1 lost by {REUSED}, mean of {len(seeds)} seed(s), {name}"
-        bars.add(Bar("speed.5", what, mean(top1[STORED]) - mean(top1[REUSED]), 0.5, "lower"))
+        what = f"points of top-1 lost by {COMPACT}, mean of {len(seeds)} seed(s), {name}"
+        bars.add(Bar("speed.5", what, mean(top1[STORED]) - mean(top1[COMPACT]), 0.5, "lower"))
 
 
 Source = tuple[LabelSource, Callable[[int], EpochViews]]
@@ -152,22 +163,17 @@ def planner(work: Workspace, protocol: Protocol) -> Callable[[int], EpochViews]:
     return lambda epoch: plan_epoch(protocol, epoch, count, size, work.config.seed, flip=work.flip)
 
 
-def stored_form(work: Workspace, folder: Path, protocol: Protocol) -> Source:
-    """Labels of the run's images that were written to files, and are read from there."""
+def stored_form(work: Workspace, folder: Path, protocol: Protocol, epochs: int, *, in_four_bits: bool) -> Source:
+    """Labels of the run's images, those of ``epochs`` in turn, that were written to files and are read from there."""
     plan, files = planner(work, protocol), {}
     images = work.distilled.images.to(work.machine.device)
-    for first in range(0, protocol.epochs, EPOCHS_PER_FILE):
-        plans = [plan(epoch) for epoch in range(first, min(first + EPOCHS_PER_FILE, protocol.epochs))]
+    for first in range(0, epochs, EPOCHS_PER_FILE):
+        plans = [plan(epoch) for epoch in range(first, min(first + EPOCHS_PER_FILE, epochs))]
         logits = [label_epoch(work.teacher, images, p, work.machine, work.config.evaluation.batch_size) for p in plans]
-        files[first] = folder / f"students-{first}.safetensors"
-        write_soft_labels(files[first], labels_of(torch.stack(logits), plans))
-    return stored_labels(StoredLabels(files)), plan
-
-
-def reused(source: Source, epochs: int) -> Source:
-    """The views and labels of the first ``epochs``, again and again."""
-    labels, views = source
-    return (lambda epoch, rows, x: labels(epoch % epochs, rows, x)), (lambda epoch: views(epoch % epochs))
+        files[first] = folder / f"students-{epochs}-{first}.safetensors"
+        write_soft_labels(files[first], labels_of(torch.stack(logits), plans), in_four_bits=in_four_bits)
+    labels = stored_labels(StoredLabels(files))
+    return (lambda epoch, rows, x: labels(epoch % epochs, rows, x)), (lambda epoch: plan(epoch % epochs))
 
 
 def student_top1(

@@ -73,7 +73,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "evaluation.seeds": several(NATURALS),
     "evaluation.random_real": st.booleans(),
     "evaluation.epochs": st.one_of(st.none(), COUNTS),
-    "evaluation.labels": st.sampled_from(["stored", "reused", "online"]),
+    "evaluation.labels": st.sampled_from(["stored", "compact", "online"]),
     "evaluation.batch_size": COUNTS,
     "runtime.device": NAMES,
     "runtime.precision": st.sampled_from(["auto", "float64", "float32", "bfloat16"]),

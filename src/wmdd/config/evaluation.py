@@ -6,7 +6,7 @@ from typing import Literal
 from wmdd.config.protocols import PROTOCOLS, Protocol
 from wmdd.config.settings import Count, Natural, setting
 
-REUSE = 10  # epochs that share views and labels where these are reused
+SHARING = 3  # epochs that share views and labels where these are compact
 
 
 @dataclass(frozen=True)
@@ -18,16 +18,16 @@ class EvaluationConfig:
     seeds: tuple[Natural, ...] = setting((0, 1, 2), "one student and one random-real draw for each", flag="seeds")
     random_real: bool = setting(True, "score as many random real images beside the distilled ones")
     epochs: Count | None = setting(None, "another number of epochs than the protocol's; the score's name then says so")
-    labels: Literal["stored", "reused", "online"] = setting(
+    labels: Literal["stored", "compact", "online"] = setting(
         "stored",
-        "keep the soft labels of every view; those of a tenth of the epochs, used in turn; or none, and ask the "
-        "teacher again each time",
+        "keep the soft labels of every view; those of a third of the epochs, used in turn, in four bits a class; or "
+        "none, and ask the teacher again each time",
     )
     batch_size: Count = setting(256, "images per forward pass when labelling and scoring")
 
     def label_epochs(self, epochs: int) -> int:
         """How many of a student's ``epochs`` have views and labels of their own; the others use those in turn."""
-        return -(-epochs // REUSE) if self.labels == "reused" else epochs
+        return -(-epochs // SHARING) if self.labels == "compact" else epochs
 
     def chosen_protocols(self, images: int) -> list[Protocol]:
         """The named protocols for a set of ``images``; another number of epochs than theirs is part of the name."""

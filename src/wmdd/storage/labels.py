@@ -7,16 +7,22 @@ from pathlib import Path
 from torch import Tensor
 
 from wmdd.core.types import SoftLabels
+from wmdd.storage.four_bits import pack, unpack
 from wmdd.storage.tensors import read_entry, write_tensors
 
 _VIEW_FIELDS = ("box", "flip", "partner", "mix_box")
 
 
-def write_soft_labels(path: Path, labels: SoftLabels) -> None:
-    """Keep the soft labels of some epochs in one file."""
+def write_soft_labels(path: Path, labels: SoftLabels, *, in_four_bits: bool = False) -> None:
+    """Keep the soft labels of some epochs in one file, logits in half precision or in four bits."""
     views = {name: getattr(labels, name) for name in _VIEW_FIELDS}
     kept = {name: tensor for name, tensor in views.items() if tensor is not None}
-    write_tensors(path, {"logits": labels.logits} | kept)
+    write_tensors(path, (_four_bits(labels.logits) if in_four_bits else {"logits": labels.logits}) | kept)
+
+
+def _four_bits(logits: Tensor) -> dict[str, Tensor]:
+    codes, scales = pack(logits)
+    return {"codes": codes, "scales": scales}
 
 
 class StoredLabels:
@@ -40,7 +46,9 @@ class StoredLabels:
             number = bisect_right(self._firsts, epoch) - 1
             tensors = read_entry(self._files[number], epoch - self._firsts[number])
             views = {name: tensors[name] for name in _VIEW_FIELDS if name in tensors}
-            self._last = epoch, SoftLabels(tensors["logits"], **views)
+            packed = "codes" in tensors
+            logits = unpack(tensors["codes"], tensors["scales"]) if packed else tensors["logits"]
+            self._last = epoch, SoftLabels(logits, **views)
         return self._last[1]
 
     def __getitem__(self, epoch: int) -> Tensor:

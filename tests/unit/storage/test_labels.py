@@ -1,5 +1,6 @@
 """Soft labels on disk, epoch by epoch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,23 @@ def test_an_epoch_outlives_its_file_and_is_read_once(tmp_path: Path) -> None:
     assert torch.equal(stored[1], logits)
     with pytest.raises(RunError, match="missing or damaged"):
         stored.read(2)
+
+
+@pytest.mark.parametrize("count", [1, 7, 30])
+def test_four_bits_are_within_half_a_step(tmp_path: Path, count: int) -> None:
+    path, draw = tmp_path / "labels.safetensors", torch.Generator().manual_seed(0)
+    logits = (8 * torch.randn(3, count, CLASSES, generator=draw)).half()
+    logits[1, 0] = 5.0  # all the same
+    logits[2, 0] = torch.linspace(-60_000, 60_000, CLASSES).half()
+    views = replace(labels(0, 3), box=torch.zeros(3, count, 4).short(), flip=torch.zeros(3, count).bool())
+    write_soft_labels(path, replace(views, logits=logits, partner=None, mix_box=None), in_four_bits=True)
+    stored = StoredLabels({0: path})
+    for epoch, exact in enumerate(logits.float()):
+        half_a_step = (exact.amax(1) - exact.amin(1))[:, None] / 30
+        found = stored[epoch]
+        assert found.dtype == torch.float16
+        assert ((found.float() - exact).abs() <= half_a_step * 1.001 + exact.abs().amax(1)[:, None] * 2**-10).all()
+    assert path.stat().st_size < 3 * count * (CLASSES / 2 + 20) + 3 * CLASSES + 1000
 
 
 def test_files_of_the_first_form_are_what_they_always_were(tmp_path: Path) -> None:

@@ -46,5 +46,6 @@ def label_bytes(rehearsal: Rehearsal, unit: Unit) -> int:
     """A unit of soft labels: logits, box, flip, and where views are mixed partner and box."""
     protocol = rehearsal.work.protocol(unit.covers["protocol"])
     first, last = map(int, unit.covers["epochs"])
-    of_a_view = 2 * rehearsal.classes + 8 + 1 + (4 + 8 if protocol.cutmix else 0)
-    return (last - first) * rehearsal.images * of_a_view
+    logits = 4 + rehearsal.classes / 2 if unit.covers.get("form") == "compact" else 2 * rehearsal.classes
+    of_a_view = logits + 8 + 1 + (4 + 8 if protocol.cutmix else 0)
+    return round((last - first) * rehearsal.images * of_a_view)

@@ -73,5 +73,6 @@ class RelabelStage(Stage):
                 partner=torch.stack([mix.partner.int() for mix in mixes]) if mixes else None,
                 mix_box=torch.stack([mix.box.short() for mix in mixes]) if mixes else None,
             ),
+            in_four_bits=work.config.evaluation.labels == "compact",
         )
         return [path]
