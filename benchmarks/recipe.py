@@ -15,8 +15,8 @@ from typing import Any
 
 import wmdd
 from bars import Bars
-from wmdd.config.load import merge, nested, parse
-from wmdd.config.presets import method_settings
+from budget import LR_FACTORS, MOST_STEPS, trial, within_budget
+from wmdd.config.load import nested
 from wmdd.core.errors import WmddError
 
 HELD_OUT = 0.2
@@ -53,20 +53,15 @@ TRIALS: dict[str, dict[str, Any]] = {
     "from-noise-long": {"synthesis.init": "noise", "synthesis.lr": 0.25, "synthesis.steps": 1000},
 }
 OTHERS = ("sre2l", "cda", "dm", "mmd", "wmdd-paper", "wmdd-noise")
-MOST_STEPS = 500  # of other methods: what two cores have time for
-LR_FACTORS = {"third": 1 / 3, "same": 1.0, "triple": 3.0}
 
 
 def of_others() -> dict[str, dict[str, Any]]:
     """Every other method at its own learning rate, a third of it and three times as much."""
-    found = {}
-    for method in OTHERS:
-        preset = method_settings(method)
-        config = parse(preset).synthesis
-        for name, factor in LR_FACTORS.items():
-            own = {"lr": config.lr * factor, "steps": min(config.steps, MOST_STEPS)}
-            found[f"{method}-lr-{name}"] = merge(preset, {"synthesis": own})
-    return found
+    return {
+        trial(method, name): within_budget(method, MOST_STEPS, factor)
+        for method in OTHERS
+        for name, factor in LR_FACTORS.items()
+    }
 
 
 def main() -> None:

@@ -11,11 +11,7 @@ Scale = Literal["small", "paper"]
 SCALES: tuple[Scale, ...] = ("small", "paper")
 
 SETTINGS: Mapping[Scale, Values] = {
-    "small": {
-        "data": {"source": "digits", "image_size": 32},
-        "teacher": {"arch": "resnet18", "stem": "imagenet", "epochs": 20},
-        "evaluation": {"protocols": ["wmdd"], "labels": "online"},
-    },
+    "small": merge(read_preset("digits-resnet18"), {"evaluation": {"protocols": ["wmdd"], "labels": "online"}}),
     "paper": read_preset("imagenette,wmdd-paper"),
 }
 """Data, teacher and protocol: the digits on two cores, with the cheap stem and with students of so many steps that they
