@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from wmdd.core.types import Moments
 
 AT_ONCE = 2**20  # numbers of an activation that are worked on at a time, on a CPU
+LARGE = 2**17  # numbers of an image's activation from which it is worth an operation of its own, on a CPU
 
 
 def image_moments(x: Tensor, channel_dim: int) -> Moments:
@@ -110,10 +111,23 @@ def _moments(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     ``torch.var_mean`` is ten times slower on a CPU where the channels are last. What a few images take stays in the
     caches between the passes.
     """
+    if x.device.type == "cpu" and x.dtype == torch.bfloat16 and dims == (2, 3) and x[0].numel() >= LARGE:
+        return _moments_image_by_image(x)
     at_once = max(1, AT_ONCE * len(x) // x.numel()) if x.device.type == "cpu" else len(x)
     parts = [_moments_of_few(part, dims) for part in x.split(at_once)]
     means, variances = parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))
     return means.view(len(x), -1), variances
+
+
+def _moments_image_by_image(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The moments of ``x [B, C, H, W]`` as training batch norms take them, of one image after the other.
+
+    Three times as fast in bfloat16, for no float32 copy is made, and right to five digits: rows are summed in turn.
+    """
+    unread = torch.zeros(x.shape[1])  # running statistics: where they are float32, so is what is found
+    found = [torch.batch_norm_update_stats(image, unread, unread, 0.0) for image in x.split(1)]
+    means, variances = zip(*found, strict=True)
+    return torch.stack(means), torch.stack(variances)
 
 
 def _moments_of_few(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
