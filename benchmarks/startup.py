@@ -7,6 +7,7 @@ barycenters made, takes one step and writes the images; what `import torch` take
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,9 @@ def python(code: str) -> None:
 
 
 def quietly(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+    # As most users have it: modules stay compiled from the first process on.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(command, check=True, capture_output=True, env=environment)
 
 
 if __name__ == "__main__":
