@@ -11,7 +11,6 @@ from wmdd.pipeline.resolve import resolve
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.pipeline.runner import open_run, run_stages
 from wmdd.pipeline.workspace import Workspace
-from wmdd.report import write_comparison_page
 from wmdd.runtime.progress import Reporter
 
 SHARED = ("teacher", "statistics")
@@ -30,6 +29,8 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
     for member in members:  # what cannot be is refused before anything is made
         resolve(comparison.config_of(member), source)
     shared = open_run(RunDirectory(folder / TEACHER), comparison.shared, reporter)
+    from wmdd.report import write_comparison_page  # matplotlib: half a second, which single stages need not pay
+
     write_comparison(folder, comparison)
     run_stages(shared, SHARED)
     for number, member in enumerate(members, start=1):

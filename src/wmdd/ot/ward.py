@@ -1,7 +1,6 @@
 """A start for many small cells: Ward's tree of merged points, cut at m."""
 
 import torch
-from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
 
 from wmdd.ot.ragged import Measures
@@ -20,6 +19,8 @@ def ward_atoms(measures: Measures, g: int, m: int) -> Tensor:
 
     The tree knows no masses: a start needs none.
     """
+    from scipy.cluster.hierarchy import fcluster, linkage  # a fifth of a second, which few solvers need pay
+
     loaded = measures.loaded[measures.rows(g)]
     points = (loaded[:, :-1] / loaded[:, -1:]).double().cpu().numpy()
     labels = torch.from_numpy(fcluster(linkage(points, "ward"), m, "maxclust") - 1).long().to(loaded.device)
