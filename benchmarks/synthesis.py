@@ -5,7 +5,8 @@
 A step is forward, feature loss, per-class statistics loss, backward to the pixels, Adam, clip; views included. Bare is
 the same frozen network in the same precision and layout: forward, and backward of ``output.sum()`` to its input. The
 published step is float32, eager, contiguous (NCHW): torchvision's random crop and flip, hooks that take mean and
-variance of each class at every batch norm, plain norms. All are timed in turns, in one process.
+variance of each class at every batch norm, plain norms. All are timed in turns, in one process, step by step, without
+the first ones of each turn.
 """
 
 import argparse
@@ -14,13 +15,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from bars import Bar, Bars, network_parser
-from paired import in_turns
+from paired import WARM, Tick, steps_in_turns
 from wmdd.config.synthesis import SynthesisConfig
 from wmdd.core.types import LayerMoments, Moments, Preprocessing
 from wmdd.models import Teacher, build_network
@@ -31,7 +33,7 @@ from wmdd.stages.synthesis import SynthesisProblem, synthesize
 
 PACKAGES = ("torch", "timm", "torchvision")
 CASES = ((64, 10, 10), (224, 10, 2))  # side, classes, images of each
-STEPS = 4  # of synthesis in one timing, less those of a second one
+STEPS = WARM + 4
 BATCH = 100
 
 
@@ -45,7 +47,7 @@ def main() -> None:
         return
     bars = Bars(PACKAGES)
     for side, classes, ipc in CASES[:1] if arguments.quick else CASES:
-        measure(bars, Case(side, classes, ipc, arguments.arch, arguments.device), 2 if arguments.quick else 7)
+        measure(bars, Case(side, classes, ipc, arguments.arch, arguments.device), 2 if arguments.quick else 5)
         measure_memory(bars, side, arguments)
     if arguments.json:
         bars.write(arguments.json)
@@ -84,19 +86,20 @@ class Case:
         weights = torch.full((self.classes, self.ipc), 1 / self.ipc)
         return SynthesisProblem(tuple(range(self.classes)), self.atoms, weights, self.real, self.images)
 
-    def ours(self, precision: Precision, steps: int) -> None:
-        machine, config = self.machine(precision), replace(SynthesisConfig(), steps=steps, batch_size=BATCH)
-        synthesize(self.teacher, self.problem(), config, machine, 0, flip=True)
+    def ours(self, precision: Precision, tick: Tick) -> None:
+        machine, config = self.machine(precision), replace(SynthesisConfig(), steps=STEPS, batch_size=BATCH)
+        synthesize(self.teacher, self.problem(), config, machine, 0, flip=True, log=lambda *_, **__: tick())
 
-    def bare(self, precision: Precision, steps: int) -> None:
+    def bare(self, precision: Precision, tick: Tick) -> None:
         machine = self.machine(precision)
-        for _ in range(steps):
+        for _ in range(STEPS):
             x = machine.layout(self.images.flatten(0, 1).to(machine.device)).clone().requires_grad_()
             with machine.autocast():
                 output = self.teacher.logits(x)
             output.sum().backward()
+            tick()
 
-    def published(self, steps: int) -> None:
+    def published(self, tick: Tick) -> None:
         """The published step, literally: nothing shared with the package but the network."""
         device = torch.device(self.device)
         network = self.network.to(device, memory_format=torch.contiguous_format)
@@ -113,7 +116,7 @@ class Case:
             if isinstance(layer, nn.BatchNorm2d) or layer is network.get_classifier()
         ]
         classifier = next(name for name, layer in network.named_modules() if layer is network.get_classifier())
-        for _ in range(steps):
+        for _ in range(STEPS):
             optimizer.zero_grad()
             network(augment(pixels))
             loss = (seen[classifier] - atoms).norm()
@@ -126,6 +129,7 @@ class Case:
             optimizer.step()
             pixels.data.clamp_(lower, upper)
             loss.item()
+            tick()
         for handle in handles:
             handle.remove()
         network.to(memory_format=torch.channels_last)
@@ -134,21 +138,17 @@ class Case:
 def measure(bars: Bars, case: Case, repeats: int) -> None:
     best = default_precision(case.device)
     precisions: tuple[Precision, ...] = ("float32",) if best == "float32" else ("float32", best)
-    tasks: dict[str, Callable[[], object]] = {"published": lambda: case.published(STEPS)}
+    tasks: dict[str, Callable[[Tick], object]] = {"published": case.published}
     for precision in precisions:
-        # Two lengths: their difference is free of what a call does once.
-        tasks[f"ours {precision}"] = lambda p=precision: case.ours(p, STEPS + 1)
-        tasks[f"once {precision}"] = lambda p=precision: case.ours(p, 1)
-        tasks[f"bare {precision}"] = lambda p=precision: case.bare(p, STEPS)
-    seconds = {name: found / STEPS for name, found in in_turns(tasks, repeats).items()}
-    step = {precision: seconds[f"ours {precision}"] - seconds[f"once {precision}"] for precision in precisions}
+        tasks[f"step {precision}"] = partial(case.ours, precision)
+        tasks[f"bare {precision}"] = partial(case.bare, precision)
+    seconds = steps_in_turns(tasks, repeats)
     for precision in precisions:
         what = f"step / bare, {precision}, {case.where}"
-        bars.add(Bar("speed.1", what, step[precision] / seconds[f"bare {precision}"], 1.12, "lower"))
-    bars.add(Bar("speed.1", f"published / ours ({best}), {case.where}", seconds["published"] / step[best], 4, "higher"))
-    took = {name: f"{1000 * found:.1f}" for name, found in seconds.items() if not name.startswith(("ours", "once"))}
-    took |= {f"step {precision}": f"{1000 * found:.1f}" for precision, found in step.items()}
-    bars.note(f"milliseconds, {case.where}", **took)
+        bars.add(Bar("speed.1", what, seconds[f"step {precision}"] / seconds[f"bare {precision}"], 1.12, "lower"))
+    ratio = seconds["published"] / seconds[f"step {best}"]
+    bars.add(Bar("speed.1", f"published / ours ({best}), {case.where}", ratio, 4, "higher"))
+    bars.note(f"milliseconds, {case.where}", **{name: f"{1000 * found:.1f}" for name, found in seconds.items()})
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def peak(arguments: argparse.Namespace, task: str, side: str, precision: Precisi
     case = Case(*next(case for case in CASES if case[0] == int(side)), arguments.arch, arguments.device)
     give_back()
     with measured(torch.device(arguments.device)) as usage:
-        {"ours": case.ours, "bare": case.bare}[task](precision, STEPS)
+        {"ours": case.ours, "bare": case.bare}[task](precision, lambda: None)
     return usage.peak_mb
 
 
