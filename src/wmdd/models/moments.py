@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from wmdd.core.types import Moments
 
-AT_ONCE = 2**20  # numbers of an activation that are worked on at a time, on a CPU
+AT_ONCE = 2**21  # numbers of an activation that are worked on at a time, on a CPU
 LARGE = 2**17  # numbers of an image's activation from which it is worth an operation of its own, on a CPU
 
 
