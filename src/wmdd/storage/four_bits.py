@@ -27,5 +27,6 @@ def unpack(codes: Tensor, scales: Tensor) -> Tensor:
     """The logits ``float16 [E, M, K]`` of ``codes`` and ``scales``, each within half a step of what was packed."""
     halves = torch.cat([codes >> 4, codes & 15], dim=1)[:, : scales.shape[1]]
     lowest, step = scales.float().split(1, dim=2)
-    logits: Tensor = lowest + step * halves
+    largest = torch.finfo(torch.float16).max  # a step that was rounded up can lead beyond it
+    logits: Tensor = (lowest + step * halves).clamp(-largest, largest)
     return logits.half()

@@ -65,7 +65,7 @@ def test_four_bits_are_within_half_a_step(tmp_path: Path, count: int) -> None:
     path, draw = tmp_path / "labels.safetensors", torch.Generator().manual_seed(0)
     logits = (8 * torch.randn(3, count, CLASSES, generator=draw)).half()
     logits[1, 0] = 5.0  # all the same
-    logits[2, 0] = torch.linspace(-60_000, 60_000, CLASSES).half()
+    logits[2, 0] = torch.linspace(-65_504, 65_504, CLASSES).half()
     views = replace(labels(0, 3), box=torch.zeros(3, count, 4).short(), flip=torch.zeros(3, count).bool())
     write_soft_labels(path, replace(views, logits=logits, partner=None, mix_box=None), in_four_bits=True)
     stored = StoredLabels({0: path})
