@@ -664,13 +664,18 @@ def test_an_unknown_verb(refused: Refused) -> None:
 
 def test_an_interrupted_run(pristine_colours: Path, run: Path) -> None:
     words = [WMDD, "run", run, "--data", pristine_colours, *TINY, "--steps", "1000000"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + 120
-        while not (run / "artifacts" / "barycenters" / "units").is_dir() and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # What a shell starts in the background ignores interruptions, and so would all that it starts in turn.
+    with subprocess.Popen(words, **pipes, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as process:
+        try:
+            until = time.monotonic() + 120
+            while not (run / "artifacts" / "barycenters" / "units").is_dir() and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # where it goes on regardless
     assert (process.returncode, out) == (130, "")
     assert err == "wmdd: interrupted; the same command goes on from here.\n"
 
