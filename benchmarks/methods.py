@@ -1,12 +1,13 @@
-"""A finished comparison for the docs: its record, its table in Markdown, and a panel of every method's images.
+"""Finished comparisons for the docs: their record, one table in Markdown, and a panel of every method's images.
 
     wmdd compare FOLDER --data ... --methods ...
-    python benchmarks/methods.py FOLDER --json FILE --panel FILE.png
+    python benchmarks/methods.py FOLDER [FOLDER ...] --json FILE --panel FILE.png
 
-FOLDER is only read. The table goes to the terminal: top-1 by IPC and protocol, the difference from random real images
-beside it, best figures bold. A difference of more than twice its standard error has a star. The last column says how
-close images stay to real ones: the root mean square difference, in grey levels of 255, from the real image of nearest
-features, the median over the images of seed 0 at the method's largest IPC.
+Several FOLDERs are comparisons with the same teacher, such as one for each number of images. They are only read. The
+table goes to the terminal: top-1 by IPC and protocol, the difference from random real images beside it, best figures
+bold. A difference of more than twice its standard error has a star. The last column says how close images stay to real
+ones: the root mean square difference, in grey levels of 255, from the real image of nearest features, the median over
+the images of seed 0 at the method's largest IPC in the first FOLDER, which the panel shows, too.
 """
 
 import argparse
@@ -29,16 +30,29 @@ Row = Mapping[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("comparison", type=Path)
-    parser.add_argument("--json", type=Path, help="a copy of the comparison's record")
+    parser.add_argument("comparisons", type=Path, nargs="+")
+    parser.add_argument("--json", type=Path, help="the comparisons' records as one")
     parser.add_argument("--panel", type=Path, help="the images of every method, PNG")
     arguments = parser.parse_args()
-    found = read_json(arguments.comparison / "comparison.json")
-    print(table(found["rows"], {name: _difference(arguments.comparison / "sets" / name) for name in found["methods"]}))
+    first, found = arguments.comparisons[0], together(arguments.comparisons)
+    shown = [name for name in found["methods"] if (first / "sets" / name).is_dir()]
+    print(table(found["rows"], {name: _difference(first / "sets" / name) for name in shown}))
     if arguments.json:
         write_json(arguments.json, found)
     if arguments.panel:
-        draw_panel(arguments.comparison, list(found["methods"]), arguments.panel)
+        draw_panel(first, shown, arguments.panel)
+
+
+def together(folders: Sequence[Path]) -> dict[str, Any]:
+    """The records of comparisons that share their teacher, as one: the lists of all after one another."""
+    records = [read_json(folder / "comparison.json") for folder in folders]
+    for folder, record in zip(folders, records, strict=True):
+        if record["teacher"] != records[0]["teacher"]:
+            raise SystemExit(f"{folder} has another teacher than {folders[0]}: make a table of its own of it.")
+    lists = {name: [entry for record in records for entry in record[name]] for name in ("rows", "scores", "costs")}
+    methods = {name: settings for record in records for name, settings in record["methods"].items()}
+    kept = {name: value for name, value in records[0].items() if name != "epochs"}  # the protocols' names have them
+    return kept | {"methods": methods} | lists
 
 
 def table(rows: Sequence[Row], differences: Mapping[str, float]) -> str:
@@ -62,7 +76,7 @@ def table(rows: Sequence[Row], differences: Mapping[str, float]) -> str:
                 "yes" if known[0]["real_pixels"] else "no",
                 *shown,
                 f"{seconds} s",
-                f"{differences[method]:.0f}",
+                f"{differences[method]:.0f}" if method in differences else "–",
             ]
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -5,8 +5,8 @@
 
 One comparison (`wmdd compare`) in FOLDER: one teacher, trained without the held-out part; every trial differs from the
 default, or from the preset of another method, in the settings below alone. TRAINING_IMAGES is a folder CLASS/* of
-training images only, so that the validation images have no part in a choice. Trials, IPC and seeds are added to what
-FOLDER has.
+training images only, so that the validation images have no part in a choice; or `digits`, whose training part is then
+written to FOLDER-images. Trials, IPC and seeds are added to what FOLDER has.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from bars import Bars
 from budget import LR_FACTORS, MOST_STEPS, trial, within_budget
 from wmdd.config.load import nested
 from wmdd.core.errors import WmddError
+from wmdd.data.digits import open_digits
 
 HELD_OUT = 0.2
 TRIALS: dict[str, dict[str, Any]] = {
@@ -64,6 +65,16 @@ def of_others() -> dict[str, dict[str, Any]]:
     }
 
 
+def write_training_digits(folder: Path) -> Path:
+    """The training part of the embedded digits as a folder CLASS/*.png, lossless."""
+    source = open_digits()
+    for i, label in enumerate(source.train.labels.tolist()):
+        path = folder / source.class_names[label] / f"{i:04d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source.train.read(i).save(path)
+    return folder
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -76,11 +87,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    settings: dict[str, Any] = {"data.validation": HELD_OUT, "evaluation.labels": "online"}
+    if str(arguments.data) == "digits":
+        arguments.data = write_training_digits(Path(f"{arguments.folder}-images"))
+        settings["data.flip"] = False  # a mirrored digit is none
     others = of_others()
     known = {name: nested(changes) for name, changes in TRIALS.items()} | others
     names = list(others) if arguments.trials == "others" else arguments.trials.split(",")
     trials = {name: known[name] for name in names}
-    settings = {"data.validation": HELD_OUT, "evaluation.labels": "online"}
     try:
         found = wmdd.compare(
             arguments.data,
