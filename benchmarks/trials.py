@@ -76,11 +76,11 @@ class Trials:
         images = teacher.preprocessing.denormalize(pixels.flatten(0, 1).cpu())
         return ImageSet(images, found.weights.flatten().float(), float(found.cost.mean()))
 
-    def student(self, made: ImageSet, seed: int, *, weighted: bool = False) -> float:
-        """Top-1 of a student trained under the protocol ``wmdd``."""
+    def student(self, made: ImageSet, seed: int, *, weighted: bool = False, protocol: Protocol | None = None) -> float:
+        """Top-1 of a student trained under ``protocol`` (None: ``wmdd``)."""
         work, classes = self.work, len(self.work.class_names)
         count = len(made.images)
-        protocol = replace(self.protocol(count // classes), weighted=weighted)
+        protocol = replace(protocol or self.protocol(count // classes), weighted=weighted)
         plans = [
             plan_epoch(protocol, epoch, count, work.image_size, seed, flip=work.flip)
             for epoch in range(protocol.epochs)

@@ -236,6 +236,13 @@ def test_a_single_seed_has_no_spread(tmp_path):
     assert "unfinished" not in parsed.text
 
 
+def test_the_kept_labels_are_told_by_their_form(tmp_path):
+    _, parsed = page_of(WrittenRun(tmp_path / "stored", ["a", "b"]).finish())
+    assert "every view, all protocols" in parsed.text
+    _, parsed = page_of(WrittenRun(tmp_path / "compact", ["a", "b"], **{"evaluation.labels": "compact"}).finish())
+    assert "a third of the views, four bits a class, all protocols" in parsed.text
+
+
 def test_only_random_real_images_scored_so_far(tmp_path):
     run = WrittenRun(tmp_path / "run", ["a", "b"])
     run.teacher()

@@ -149,7 +149,10 @@ class WrittenRun:
                 unit = f"{protocol.name}/{images}/epochs-0000"
                 file = f"{unit.replace('/', '--')}.safetensors"
                 self.tensors("relabel", file, {"logits": np.zeros((2, 3, 3), dtype=np.float16)})
-                covers = {"protocol": protocol.name, "images": images, "epochs": [0, protocol.epochs]}
+                epochs = self.config.evaluation.label_epochs(protocol.epochs)
+                covers = {"protocol": protocol.name, "images": images, "epochs": [0, epochs]}
+                if self.config.evaluation.labels == "compact":
+                    covers["form"] = "compact"
                 self.record("relabel", unit, [file], covers)
 
     def evaluation(self) -> None:
