@@ -110,7 +110,7 @@ def draw_panel(folder: Path, methods: Sequence[str], path: Path) -> None:
             axes.set(xticks=[], yticks=[])
             axes.set_ylabel(name, rotation=0, ha="right", va="center")
             axes.spines[:].set_visible(False)
-        figure.savefig(path, dpi=130, metadata={"Software": None})
+        figure.savefig(path, dpi=130, bbox_inches="tight", metadata={"Software": None})
 
 
 def _classes(method: Path) -> list[Path]:
