@@ -36,9 +36,10 @@ def distill(
 ) -> DistilledDataset:
     """Distill ``data`` into the run directory ``out``, score the result, write the page, return the distilled set.
 
-    ``data`` is an image folder or ``"digits"`` (None: what ``preset`` says, else the digits); ``essentials`` are
-    top-level settings (``ipc=10``); ``settings`` maps dotted names to values (``{"synthesis.steps": 500}``). Called
-    again with the same arguments it goes on from where it was, or returns at once.
+    ``data`` is an image folder, a zip or tar archive of one, or ``"digits"`` (None: what ``preset`` says, else the
+    digits); ``essentials`` are top-level settings (``ipc=10``); ``settings`` maps dotted names to values
+    (``{"synthesis.steps": 500}``). Called again with the same arguments it goes on from where it was, or returns at
+    once.
 
     Raises:
         WmddError: the data, a setting or the folder cannot be used; the sentence says why.

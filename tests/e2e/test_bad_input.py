@@ -90,7 +90,7 @@ def test_a_missing_folder(tmp_path: Path, run: Path, refused: Refused) -> None:
 
 
 def test_a_file_for_a_folder(colours: Path, run: Path, refused: Refused) -> None:
-    refused(["run", run, "--data", colours / "red" / "0.png", *TINY], "red/0.png", "is a file, not a folder")
+    refused(["run", run, "--data", colours / "red" / "0.png", *TINY], "red/0.png", "is neither a folder nor a .zip")
 
 
 def test_an_empty_name_for_a_folder(run: Path, refused: Refused) -> None:

@@ -42,4 +42,6 @@ def execute(arguments: argparse.Namespace) -> None:
 
 
 def _default_folder(source: str) -> Path:
-    return Path("runs") / (os.path.basename(os.path.realpath(os.path.expanduser(source))) or "data")
+    path = os.path.realpath(os.path.expanduser(source))
+    name = os.path.basename(path)
+    return Path("runs") / ((name.partition(".")[0] if os.path.isfile(path) else name) or "data")

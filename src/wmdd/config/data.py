@@ -12,7 +12,11 @@ from wmdd.config.settings import Auto, Natural, setting
 class DataConfig:
     """Settings of the real data."""
 
-    source: str = setting("digits", "'digits' (embedded) or an image folder: train/CLASS/*, or CLASS/*", flag="data")
+    source: str = setting(
+        "digits",
+        "'digits' (embedded), an image folder (train/CLASS/*, or CLASS/*), or a zip or tar of one",
+        flag="data",
+    )
     image_size: Auto | Annotated[int, Interval(ge=8, le=4096)] = setting(
         "auto", "side in pixels; auto: 32 for digits, else what the images have, at most 224", flag="image-size"
     )

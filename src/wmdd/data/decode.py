@@ -21,17 +21,26 @@ _warning_filters = Lock()
 
 
 def read_image(path: Path) -> Image.Image:
-    """The image in mode RGB, turned upright by its EXIF tag; transparent pixels lie on white, 16-bit greys are scaled.
+    """:func:`decode_image` of a file. Raises ``DataError`` also if it cannot be read."""
+    return decode_image(read_file(path), str(path))
 
-    Raises ``DataError`` naming the file if it is missing, empty, damaged, too large or of another format.
-    """
+
+def read_file(path: Path) -> bytes:
+    """The content of a file. Raises ``DataError`` naming it if it cannot be read."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check that it exists and may be read") from error
+
+
+def decode_image(data: bytes, where: str) -> Image.Image:
+    """The image in mode RGB, turned upright by its EXIF tag; transparent pixels lie on white, 16-bit greys are scaled.
+
+    Raises ``DataError`` naming ``where`` it is from if it is empty, damaged, too large or of another format.
+    """
     if not data:
-        raise DataError(f"{path} is empty (0 bytes): replace or remove it")
-    return _to_rgb(_decode(data, path))
+        raise DataError(f"{where} is empty (0 bytes): replace or remove it")
+    return _to_rgb(_decode(data, where))
 
 
 def to_square(image: Image.Image, size: int) -> Tensor:
@@ -43,21 +52,21 @@ def to_square(image: Image.Image, size: int) -> Tensor:
     return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
 
 
-def _decode(data: bytes, path: Path) -> Image.Image:
+def _decode(data: bytes, where: str) -> Image.Image:
     try:
         with _pillow_warnings():
             image = Image.open(BytesIO(data), formats=_FORMATS)
         image.load()
     except _BOMBS as error:
         raise DataError(
-            f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels: store it at a smaller size"
+            f"{where} has more than {Image.MAX_IMAGE_PIXELS:,} pixels: store it at a smaller size"
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{path} is not a readable PNG, JPEG, WebP or BMP image: replace it, convert it or remove it"
+            f"{where} is not a readable PNG, JPEG, WebP or BMP image: replace it, convert it or remove it"
         ) from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over.
-        raise DataError(f"{path} is damaged ({error}): replace or remove it") from error
+        raise DataError(f"{where} is damaged ({error}): replace or remove it") from error
     _turn_upright(image)
     return image
 

@@ -7,21 +7,42 @@ from statistics import median
 from wmdd.config.data import DataConfig
 from wmdd.core.errors import DataError
 from wmdd.data.digits import DigitsSplit, open_digits
+from wmdd.data.disk import DiskTree
 from wmdd.data.folder import open_folder
 from wmdd.data.source import ImageSource
+from wmdd.data.tar_archive import CompressedTarTree, TarTree, is_compressed
+from wmdd.data.tree import Tree
+from wmdd.data.zip_archive import ZipTree
 
 _SIZES = (32, 64, 96, 128, 160, 192, 224)
 _SAMPLE = 64
+_TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def open_source(config: DataConfig) -> ImageSource:
-    """The digits, or the folder ``config.source`` names. Raises ``DataError`` if that folder cannot be used."""
+    """The digits, or the images that ``config.source`` names. Raises ``DataError`` if they cannot be used."""
     if config.source == "digits":
         return open_digits()
     if not config.source:
-        raise DataError("data.source is empty: give 'digits' or an image folder")
+        raise DataError("data.source is empty: give 'digits', an image folder or an archive of one")
     # os.path's form leaves an unknown ~user alone, and the sentence about a missing folder then names it.
-    return open_folder(Path(os.path.expanduser(config.source)), config.validation, config.split_seed)
+    tree = _open_tree(Path(os.path.expanduser(config.source)), config.memory_gb * 1e9)
+    return open_folder(tree, config.validation, config.split_seed)
+
+
+def _open_tree(path: Path, memory: float) -> Tree:
+    # os.path's forms answer False, where pathlib's raise, if a folder above may not be entered.
+    if os.path.isdir(path):
+        return DiskTree(path)
+    if not os.path.exists(path):
+        raise DataError(f"{path} does not exist or may not be entered: give 'digits', an image folder or an archive")
+    if not os.path.isfile(path):
+        raise DataError(f"{path} is neither a folder nor a file: give 'digits', an image folder or an archive")
+    if path.name.lower().endswith(".zip"):
+        return ZipTree(path)
+    if path.name.lower().endswith(_TARS):
+        return CompressedTarTree(path, memory) if is_compressed(path) else TarTree(path)
+    raise DataError(f"{path} is neither a folder nor a .zip, .tar or .tar.gz archive: give one of those, or 'digits'")
 
 
 def natural_size(source: ImageSource) -> int:

@@ -178,8 +178,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 def test_no_folder(tmp_path: Path) -> None:
     assert f"{tmp_path / 'none'} does not exist" in fault(tmp_path / "none")
-    (tmp_path / "set.zip").touch()
-    assert "set.zip is a file, not a folder" in fault(tmp_path / "set.zip")
+    (tmp_path / "set.txt").touch()
+    assert "set.txt is neither a folder nor a .zip" in fault(tmp_path / "set.txt")
+    assert "/dev/null is neither a folder nor a file" in fault(Path("/dev/null"))
     with pytest.raises(DataError, match=r"data\.source is empty"):
         open_source(DataConfig(source=""))
     with pytest.raises(DataError, match="~no-such-user/x does not exist"):
@@ -204,6 +205,14 @@ def test_validation_classes_must_be_those_of_train(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "val/c")
     (tmp_path / "val/b/0.png").unlink()
     assert "val/b has no images" in fault(tmp_path)
+
+
+def test_classes_that_differ_in_case_alone(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"a": 2, "b": 2})
+    if (tmp_path / "B").exists():
+        pytest.skip("the file system tells no case apart")
+    write_folder(tmp_path, {"B": 2})
+    assert "has the classes 'B' and 'b', which differ in case alone" in fault(tmp_path)
 
 
 def test_a_folder_that_may_not_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
