@@ -3,7 +3,7 @@
 from wmdd.data.decode import read_image, to_square
 from wmdd.data.generated import GeneratedImages
 from wmdd.data.images import Images, MemoryImages, StreamedImages, held_bytes, load_images
-from wmdd.data.open import flips, natural_size, open_source
+from wmdd.data.open import natural_size, open_source
 from wmdd.data.source import ImageSource, Split
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "MemoryImages",
     "Split",
     "StreamedImages",
-    "flips",
     "held_bytes",
     "load_images",
     "natural_size",

@@ -47,7 +47,8 @@ def open_folder(tree: Tree, validation: float, seed: int) -> ImageSource:
         parts = _divide(tree, train, validation, seed)
     else:
         parts = train, _validation_classes(tree, held_out, train)
-    return ImageSource(tree.name, tuple(train), *(_split(tree, part) for part in parts))
+    first, second = (_split(tree, part) for part in parts)
+    return ImageSource(tree.name, tuple(train), first, second)
 
 
 def _training_classes(tree: Tree, folder: str) -> ClassFiles:

@@ -6,9 +6,11 @@ from statistics import median
 
 from wmdd.config.data import DataConfig
 from wmdd.core.errors import DataError
-from wmdd.data.digits import DigitsSplit, open_digits
+from wmdd.data.cifar import cifar_layout, open_cifar
+from wmdd.data.digits import open_digits
 from wmdd.data.disk import DiskTree
 from wmdd.data.folder import open_folder
+from wmdd.data.npz import open_npz
 from wmdd.data.source import ImageSource
 from wmdd.data.tar_archive import CompressedTarTree, TarTree, is_compressed
 from wmdd.data.tree import Tree
@@ -16,6 +18,7 @@ from wmdd.data.zip_archive import ZipTree
 
 _SIZES = (32, 64, 96, 128, 160, 192, 224)
 _SAMPLE = 64
+_KINDS = "'digits', an image folder, an archive of one, or an .npz file"
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -24,25 +27,34 @@ def open_source(config: DataConfig) -> ImageSource:
     if config.source == "digits":
         return open_digits()
     if not config.source:
-        raise DataError("data.source is empty: give 'digits', an image folder or an archive of one")
+        raise DataError(f"data.source is empty: give {_KINDS}")
     # os.path's form leaves an unknown ~user alone, and the sentence about a missing folder then names it.
-    tree = _open_tree(Path(os.path.expanduser(config.source)), config.memory_gb * 1e9)
-    return open_folder(tree, config.validation, config.split_seed)
+    path = Path(os.path.expanduser(config.source))
+    _check_exists(path)
+    memory = config.memory_gb * 1e9
+    if path.suffix.lower() == ".npz":
+        return open_npz(path, config.validation, config.split_seed, memory)
+    if layout := cifar_layout(path):
+        return open_cifar(path, layout)
+    return open_folder(_open_tree(path, memory), config.validation, config.split_seed)
+
+
+def _check_exists(path: Path) -> None:
+    # os.path's forms answer False, where pathlib's raise, if a folder above may not be entered.
+    if not os.path.exists(path):
+        raise DataError(f"{path} does not exist or may not be entered: give {_KINDS}")
+    if not os.path.isdir(path) and not os.path.isfile(path):
+        raise DataError(f"{path} is neither a folder nor a file: give {_KINDS}")
 
 
 def _open_tree(path: Path, memory: float) -> Tree:
-    # os.path's forms answer False, where pathlib's raise, if a folder above may not be entered.
     if os.path.isdir(path):
         return DiskTree(path)
-    if not os.path.exists(path):
-        raise DataError(f"{path} does not exist or may not be entered: give 'digits', an image folder or an archive")
-    if not os.path.isfile(path):
-        raise DataError(f"{path} is neither a folder nor a file: give 'digits', an image folder or an archive")
     if path.name.lower().endswith(".zip"):
         return ZipTree(path)
     if path.name.lower().endswith(_TARS):
         return CompressedTarTree(path, memory) if is_compressed(path) else TarTree(path)
-    raise DataError(f"{path} is neither a folder nor a .zip, .tar or .tar.gz archive: give one of those, or 'digits'")
+    raise DataError(f"{path} is neither a folder nor a .zip, .tar, .tar.gz or .npz file: give {_KINDS}")
 
 
 def natural_size(source: ImageSource) -> int:
@@ -53,8 +65,3 @@ def natural_size(source: ImageSource) -> int:
     step = -(-len(source.train) // _SAMPLE)
     side = median(min(source.train.read(i).size) for i in range(0, len(source.train), step))
     return max((size for size in _SIZES if size <= side), default=_SIZES[0])
-
-
-def flips(source: ImageSource) -> bool:
-    """Whether a mirrored image keeps its class: not for digits."""
-    return not isinstance(source.train, DigitsSplit)

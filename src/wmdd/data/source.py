@@ -31,12 +31,13 @@ class Split(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ImageSource:
-    """A data set of ``len(class_names)`` classes in two splits."""
+    """A data set of ``len(class_names)`` classes in two splits; ``flips``: whether a mirrored image keeps its class."""
 
     name: str
     class_names: tuple[str, ...]
     train: Split
     validation: Split
+    flips: bool = True
 
     @cached_property
     def fingerprint(self) -> str:

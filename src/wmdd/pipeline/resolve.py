@@ -7,7 +7,7 @@ from pathlib import Path
 from wmdd.config import RunConfig
 from wmdd.core.errors import SettingsError
 from wmdd.core.paths import absolute
-from wmdd.data import ImageSource, flips, natural_size
+from wmdd.data import ImageSource, natural_size
 from wmdd.models import default_arch, resolve_stem, try_student, try_teacher
 from wmdd.runtime.device import default_device, default_precision, default_threads, find_device
 
@@ -22,7 +22,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         config.data,
         source=config.data.source if config.data.source == "digits" else absolute(config.data.source),
         image_size=natural_size(source) if config.data.image_size == "auto" else config.data.image_size,
-        flip=flips(source) if config.data.flip == "auto" else config.data.flip,
+        flip=source.flips if config.data.flip == "auto" else config.data.flip,
     )
     size = data.image_size
     assert isinstance(size, int)

@@ -5,7 +5,7 @@ import torch
 from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
 from wmdd.config import DataConfig
-from wmdd.data import ImageSource, flips, natural_size, open_source
+from wmdd.data import ImageSource, natural_size, open_source
 
 
 def digits(seed: int = 0) -> ImageSource:
@@ -39,5 +39,5 @@ def test_pixels_and_labels_are_those_of_scikit_learn() -> None:
 
 
 def test_digits_are_not_mirrored_and_get_32_pixels() -> None:
-    assert not flips(digits())
+    assert not digits().flips
     assert natural_size(digits()) == 32

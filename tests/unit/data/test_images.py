@@ -8,14 +8,14 @@ from image_folders import write_folder
 
 from wmdd.config import DataConfig
 from wmdd.core.errors import DataError
-from wmdd.data import Images, MemoryImages, Split, StreamedImages, flips, load_images, open_source, to_square
+from wmdd.data import Images, MemoryImages, Split, StreamedImages, load_images, open_source, to_square
 
 CPU = torch.device("cpu")
 
 
 def opened(folder: Path) -> Split:
     source = open_source(DataConfig(source=str(folder)))
-    assert flips(source)
+    assert source.flips
     return source.train
 
 
