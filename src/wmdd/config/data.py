@@ -14,7 +14,7 @@ class DataConfig:
 
     source: str = setting(
         "digits",
-        "'digits' (embedded), an image folder (train/CLASS/*, or CLASS/*), a zip or tar of one, .npz, CIFAR's batches",
+        "'digits' (embedded), an image folder (train/CLASS/*, or CLASS/*), a zip or tar of one, .csv, .npz, CIFAR",
         flag="data",
     )
     image_size: Auto | Annotated[int, Interval(ge=8, le=4096)] = setting(

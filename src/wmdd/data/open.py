@@ -12,13 +12,14 @@ from wmdd.data.disk import DiskTree
 from wmdd.data.folder import open_folder
 from wmdd.data.npz import open_npz
 from wmdd.data.source import ImageSource
+from wmdd.data.table import open_table
 from wmdd.data.tar_archive import CompressedTarTree, TarTree, is_compressed
 from wmdd.data.tree import Tree
 from wmdd.data.zip_archive import ZipTree
 
 _SIZES = (32, 64, 96, 128, 160, 192, 224)
 _SAMPLE = 64
-_KINDS = "'digits', an image folder, an archive of one, or an .npz file"
+_KINDS = "'digits', an image folder, an archive of one, or a .csv or .npz file"
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -34,6 +35,8 @@ def open_source(config: DataConfig) -> ImageSource:
     memory = config.memory_gb * 1e9
     if path.suffix.lower() == ".npz":
         return open_npz(path, config.validation, config.split_seed, memory)
+    if path.suffix.lower() == ".csv":
+        return open_table(path, config.validation, config.split_seed)
     if layout := cifar_layout(path):
         return open_cifar(path, layout)
     return open_folder(_open_tree(path, memory), config.validation, config.split_seed)
@@ -54,7 +57,7 @@ def _open_tree(path: Path, memory: float) -> Tree:
         return ZipTree(path)
     if path.name.lower().endswith(_TARS):
         return CompressedTarTree(path, memory) if is_compressed(path) else TarTree(path)
-    raise DataError(f"{path} is neither a folder nor a .zip, .tar, .tar.gz or .npz file: give {_KINDS}")
+    raise DataError(f"{path} is neither a folder nor a .zip, .tar, .tar.gz, .csv or .npz file: give {_KINDS}")
 
 
 def natural_size(source: ImageSource) -> int:
