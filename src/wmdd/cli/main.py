@@ -14,6 +14,7 @@ from wmdd.runtime.allocator import keep_freed
 _VERBS = {
     "run": "do everything: teacher, statistics, barycenters, images, labels, students, report",
     "plan": "say what a run would take: memory, disk, operations and time of each stage",
+    "check": "read a data set once and say what is wrong with it",
     "info": "say what a run holds and what is missing",
     "teacher": "train or load the teacher",
     "statistics": "observe the real data once: features and per-class norm-layer statistics",
@@ -31,6 +32,7 @@ examples:
   wmdd run                                     the embedded handwritten digits, 10 images per class
   wmdd run runs/birds --data ~/birds --ipc 10  your own images: train/CLASS/* and val/CLASS/*, or CLASS/*
   wmdd plan --data ~/birds --ipc 10            what that would take: memory, disk, operations, time
+  wmdd check ~/birds                           unreadable files, images in both splits, uneven classes, ...
   wmdd info runs/birds                         what is there, what is missing
   wmdd compare runs/who --data ~/birds         this recipe beside other methods
   wmdd evaluate runs/birds --students resnet18,vit_tiny_patch16_224
@@ -63,7 +65,9 @@ def _build_parsers(verb: str | None) -> tuple[Parser, Parser]:
 
 
 def _module(verb: str) -> str:
-    return f"wmdd.cli.{verb if verb in ('run', 'plan', 'info', 'compare', 'report', 'experiment') else 'stage'}"
+    return (
+        f"wmdd.cli.{verb if verb in ('run', 'plan', 'check', 'info', 'compare', 'report', 'experiment') else 'stage'}"
+    )
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Real images: where they come from, how they are decoded, split and served in batches."""
 
+from wmdd.data.check import Checked, Finding, check_source
 from wmdd.data.decode import read_image, to_square
 from wmdd.data.generated import GeneratedImages
 from wmdd.data.images import Images, MemoryImages, StreamedImages, held_bytes, load_images
@@ -7,12 +8,15 @@ from wmdd.data.open import natural_size, open_source
 from wmdd.data.source import ImageSource, Split
 
 __all__ = [
+    "Checked",
+    "Finding",
     "GeneratedImages",
     "ImageSource",
     "Images",
     "MemoryImages",
     "Split",
     "StreamedImages",
+    "check_source",
     "held_bytes",
     "load_images",
     "natural_size",

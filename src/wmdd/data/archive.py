@@ -34,6 +34,9 @@ class ArchiveTree(Tree):
             for name, size in sizes.items()
             if _is_visible(name) and is_image(name)
         )
+        self._others = sorted(
+            name.removeprefix(self._top) for name in sizes if _is_visible(name) and not is_image(name)
+        )
         self._folders: dict[str, set[str]] = defaultdict(set)
         for folder in {*folders, *(posixpath.dirname(name) for name in sizes)}:
             if _is_visible(folder) and folder.startswith(self._top):
@@ -54,6 +57,9 @@ class ArchiveTree(Tree):
     def images(self, folder: str) -> list[ImageFile]:
         first, last = (bisect_left(self._images, (folder + end, 0)) for end in ("/", "0"))  # "0" follows "/"
         return self._images[first:last]
+
+    def others(self) -> list[str]:
+        return self._others
 
     def read(self, path: str) -> bytes:
         return self._content(self._top + path)

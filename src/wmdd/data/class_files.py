@@ -26,6 +26,10 @@ class FileSplit(Split):
         """The i-th file, decoded now. Raises ``DataError`` if it cannot be."""
         return decode_image(self.tree.read(self.names[i]), self.tree.where(self.names[i]))
 
+    def ignored(self) -> Sequence[str]:
+        """The tree's files that are no images."""
+        return self.tree.others()
+
 
 def source_of(name: str, tree: Tree, train: ClassFiles, validation: ClassFiles) -> ImageSource:
     """The source of these files; both parts list the same classes in one order. Raises ``DataError`` for a name."""

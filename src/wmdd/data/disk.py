@@ -24,9 +24,19 @@ class DiskTree(Tree):
 
     def images(self, folder: str) -> list[ImageFile]:
         """As of :class:`Tree`; ``DataError`` too for a link that leads nowhere and one that leads in a circle."""
-        return sorted(self._walk(folder, ((self.root / folder).parent.resolve(),)))
+        found = []
+        for path, entry in self._walk(folder, ((self.root / folder).parent.resolve(),)):
+            if is_image(path):
+                if not entry.is_file():  # A pipe would block its reader forever.
+                    raise DataError(f"{self.where(path)} is neither a file nor a link to one: replace or remove it")
+                found.append(ImageFile(path, entry.stat().st_size))
+        return sorted(found)
 
-    def _walk(self, folder: str, above: tuple[Path, ...]) -> Iterator[ImageFile]:
+    def others(self) -> list[str]:
+        return sorted(path for path, _ in self._walk("", (self.root.parent.resolve(),)) if not is_image(path))
+
+    def _walk(self, folder: str, above: tuple[Path, ...]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """All visible files below ``folder``, with their paths."""
         here = (self.root / folder).resolve()
         if any(ancestor.is_relative_to(here) for ancestor in above):
             raise DataError(
@@ -37,10 +47,8 @@ class DiskTree(Tree):
                 path = _below(folder, entry.name)
                 if entry.is_dir():
                     yield from self._walk(path, (*above, here))
-                elif is_image(path):
-                    if not entry.is_file():  # A pipe would block its reader forever.
-                        raise DataError(f"{self.where(path)} is neither a file nor a link to one: replace or remove it")
-                    yield ImageFile(path, entry.stat().st_size)
+                else:
+                    yield path, entry
         except OSError as error:
             raise self._unreadable(folder, error) from error
 

@@ -1,6 +1,7 @@
 """What a source of labelled images is, wherever it keeps them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +28,10 @@ class Split(ABC):
     @abstractmethod
     def read(self, i: int) -> Image.Image:
         """The i-th image, upright and in mode RGB. Raises ``DataError`` if it cannot be read."""
+
+    def ignored(self) -> Sequence[str]:
+        """The files beside the images that are passed over, as the user knows them."""
+        return ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,10 @@ class Tree(ABC):
         """The image files at any depth below ``folder``, sorted by path."""
 
     @abstractmethod
+    def others(self) -> list[str]:
+        """The paths of all files that are no images, sorted."""
+
+    @abstractmethod
     def read(self, path: str) -> bytes:
         """The content of an image file."""
 
