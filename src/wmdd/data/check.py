@@ -103,10 +103,15 @@ def _look(name: str, split: Split, i: int) -> _Seen | str:
         name=split.names[i],
         width=image.width,
         height=image.height,
-        grey=bool((np.ptp(pixels, axis=-1) <= _ROUNDING).all()),
+        grey=_is_grey(pixels),
         blank=bool((pixels == pixels[0, 0]).all()),
         pixels=sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest(),
     )
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    red, green, blue = (pixels[..., channel].astype(np.int16) for channel in range(3))
+    return bool(np.abs(red - green).max() <= _ROUNDING and np.abs(green - blue).max() <= _ROUNDING)
 
 
 def _repeated(seen: Sequence[_Seen], class_names: Sequence[str]) -> Iterator[Finding]:
