@@ -45,10 +45,17 @@ def draw(study: Study, record: Record, folder: Path, kind: str) -> bytes:
 
 
 def _accuracy(figure: Figure, study: Study, record: Record, folder: Path) -> None:
-    """Top-1 by images per class: a line for each method, hollow where it was published for the first data set."""
-    axes = figure.add_subplot()
+    """Top-1 by images per class, a line for each method; by method, where there is one number of images alone.
+
+    Hollow points were published for the first data set.
+    """
+    known = sorted({row["ipc"] for row in record["measured"]})
+    (_by_method if len(known) == 1 else _by_ipc)(figure.add_subplot(), study, record)
+
+
+def _by_ipc(axes: Axes, study: Study, record: Record) -> None:
     sets = [row["data"] for row in record["published"]]
-    for number, method in enumerate(dict.fromkeys(["random", *study.methods])):
+    for number, method in enumerate(_methods(study)):
         ink = COLOURS["real"] if method == "random" else f"C{number}"
         mine = sorted((row for row in record["measured"] if row["method"] == method), key=lambda row: row["ipc"])
         spread = [row["top1_std"] or 0 for row in mine]
@@ -67,10 +74,43 @@ def _accuracy(figure: Figure, study: Study, record: Record, folder: Path) -> Non
     axes.legend(frameon=False, title=f"hollow: published, {sets[0]}" if sets else None)
 
 
+def _by_method(axes: Axes, study: Study, record: Record) -> None:
+    names = _methods(study)
+    mine = {row["method"]: row for row in record["measured"]}
+    sets = [row["data"] for row in record["published"]]
+    theirs = [row for row in record["published"] if row["data"] == sets[0] and row["method"] in names]
+    axes.errorbar(
+        [mine[name]["top1"] for name in names],
+        range(len(names)),
+        xerr=[mine[name]["top1_std"] or 0 for name in names],
+        fmt="o",
+        color=COLOURS["wmdd"],
+        label=f"measured, IPC {mine['random']['ipc']}",
+    )
+    for ipc in sorted({row["ipc"] for row in theirs}):
+        those = [row for row in theirs if row["ipc"] == ipc]
+        axes.plot(
+            [row["top1"] for row in those],
+            [names.index(row["method"]) for row in those],
+            "o",
+            color=COLOURS["ink"],
+            markerfacecolor="none",
+            label=f"published, {sets[0]}, IPC {ipc}",
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("top-1, %")
+    axes.invert_yaxis()
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _methods(study: Study) -> list[str]:
+    return list(dict.fromkeys(["random", *study.methods]))
+
+
 def _students(figure: Figure, study: Study, record: Record, folder: Path) -> None:
     axes = figure.add_subplot()
     names = list(dict.fromkeys(row["student"] for row in record["measured"]))
-    for number, method in enumerate(dict.fromkeys(["random", *study.methods])):
+    for number, method in enumerate(_methods(study)):
         mine = {row["student"]: row for row in record["measured"] if row["method"] == method}
         heights = [mine[name]["top1"] if name in mine else np.nan for name in names]
         spread = [(mine[name]["top1_std"] or 0) if name in mine else 0 for name in names]
