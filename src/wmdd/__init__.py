@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wmdd.api import compare, distill, evaluate, load
+    from wmdd.api import compare, distill, evaluate, export, load
     from wmdd.core.errors import WmddError
     from wmdd.core.types import Barycenters, ClassStatistics, DistilledDataset, Preprocessing, SoftLabels
     from wmdd.models.teacher import Teacher
@@ -18,6 +18,7 @@ _HOMES = {
     "compare": "wmdd.api",
     "distill": "wmdd.api",
     "evaluate": "wmdd.api",
+    "export": "wmdd.api",
     "load": "wmdd.api",
     "WmddError": "wmdd.core.errors",
     "Barycenters": "wmdd.core.types",
@@ -39,6 +40,7 @@ __all__ = [
     "compare",
     "distill",
     "evaluate",
+    "export",
     "load",
 ]
 

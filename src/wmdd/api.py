@@ -13,6 +13,7 @@ from wmdd.config.presets import read_preset
 from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
 from wmdd.data import open_source
+from wmdd.exports import export_run, is_export, load_export
 from wmdd.pipeline.artifacts import load_distilled
 from wmdd.pipeline.plan.plan import Plan, make_plan
 from wmdd.pipeline.resolve import resolve
@@ -52,15 +53,33 @@ def distill(
     return load_distilled(work.run)
 
 
-def load(run: str | Path) -> DistilledDataset:
-    """The distilled set of a run: a torch ``Dataset`` of ``(normalised float32 [3, S, S], label)``.
+def load(path: str | Path) -> DistilledDataset:
+    """The distilled set of a run, or of an export: a torch ``Dataset`` of ``(normalised float32 [3, S, S], label)``.
 
     Raises:
         RunError: there is no run, or its synthesis has not finished, or a file is damaged.
+        DataError: an export's manifest is of another version, or names files outside it.
+    """
+    if is_export(Path(path)):
+        return load_export(Path(path))
+    directory = RunDirectory(Path(path))
+    directory.config()
+    return load_distilled(directory)
+
+
+def export(run: str | Path, to: str = "folder", out: str | Path | None = None, *, licence: str | None = None) -> Path:
+    """Write a run's distilled set in a form that other tools read, with the teacher's logits; returns the new folder.
+
+    ``to`` is ``"folder"`` (PNG by class) or ``"tensors"`` (safetensors and .pt); ``out`` is RUN/export/TO where it is
+    None; ``licence`` is that of the source data, as you state it. Each form has a ``manifest.json``; :func:`load` reads
+    it back.
+
+    Raises:
+        WmddError: there is no finished run, ``out`` is there already, or it cannot be written.
     """
     directory = RunDirectory(Path(run))
     directory.config()
-    return load_distilled(directory)
+    return export_run(directory, to, Path(run) / "export" / to if out is None else Path(out), licence)
 
 
 def evaluate(

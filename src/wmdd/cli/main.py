@@ -24,8 +24,11 @@ _VERBS = {
     "evaluate": "train and score students, beside random real images",
     "compare": "make and score the sets of many methods, with one teacher and one protocol",
     "report": "write the page",
+    "export": "hand the distilled set to other tools: image folder or tensors, with labels and a manifest",
     "experiment": "repeat a figure of the paper",
 }
+
+_STAGE_VERBS = ("teacher", "statistics", "barycenters", "synthesize", "relabel", "evaluate")
 
 _EPILOG = """\
 examples:
@@ -65,9 +68,7 @@ def _build_parsers(verb: str | None) -> tuple[Parser, Parser]:
 
 
 def _module(verb: str) -> str:
-    return (
-        f"wmdd.cli.{verb if verb in ('run', 'plan', 'check', 'info', 'compare', 'report', 'experiment') else 'stage'}"
-    )
+    return f"wmdd.cli.{'stage' if verb in _STAGE_VERBS else verb}"
 
 
 def main(words: Sequence[str] | None = None) -> int:

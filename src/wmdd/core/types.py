@@ -156,7 +156,8 @@ class SoftLabels:
 class DistilledDataset(Dataset[tuple[Tensor, int]]):
     """The distilled set: ``images uint8 [M, 3, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1).
 
-    As a torch ``Dataset`` it yields ``(normalised float32 [3, S, S], label)``, ready for a ``DataLoader``.
+    As a torch ``Dataset`` it yields ``(normalised float32 [3, S, S], label)``, ready for a ``DataLoader``. A set read
+    back from an export has the teacher's raw ``logits`` float32 ``[M, K]`` of the plain images.
     """
 
     images: Tensor
@@ -165,6 +166,7 @@ class DistilledDataset(Dataset[tuple[Tensor, int]]):
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    logits: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,0 +1,164 @@
+"""Exports: what other tools read is what the run made, to the bit, and what is not an export is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from real_images import digit_folder
+from safetensors.torch import load_file
+from torchvision.datasets import ImageFolder
+
+import wmdd
+from wmdd.cli.main import main
+from wmdd.pipeline.artifacts import load_teacher
+from wmdd.pipeline.run_directory import RunDirectory
+
+SETTINGS = {
+    "data.image_size": 16,
+    "teacher.epochs": 8,
+    "teacher.batch_size": 20,
+    "synthesis.steps": 5,
+    "evaluation.seeds": [0],
+    "evaluation.epochs": 2,
+    "runtime.threads": 1,
+}
+FORMS = ("folder", "tensors")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export")
+    data = digit_folder(folder / "my digits", classes=4, train=30, val=15)
+    wmdd.distill(data, folder / "run", ipc=3, settings=SETTINGS)
+    return folder / "run"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_exported_comes_back(run: Path, tmp_path: Path, form: str) -> None:
+    made, back = wmdd.load(run), wmdd.load(wmdd.export(run, form, tmp_path / "out"))
+    assert torch.equal(back.images, made.images)
+    assert torch.equal(back.labels, made.labels)
+    assert torch.equal(back.weights, made.weights)
+    assert back.class_names == made.class_names
+    assert back.preprocessing == made.preprocessing
+    assert torch.equal(back[4][0], made[4][0])
+    assert back.logits is not None
+    with torch.no_grad():
+        expected = load_teacher(RunDirectory(run)).logits(made.preprocessing.normalize(made.images))
+    assert torch.equal(back.logits, expected)
+
+
+def test_the_folder_is_an_image_folder(run: Path, tmp_path: Path) -> None:
+    made, read = wmdd.load(run), ImageFolder(str(wmdd.export(run, "folder", tmp_path / "out")))
+    assert read.classes == list(made.class_names)
+    assert read.targets == made.labels.tolist()
+    for i, (image, label) in enumerate(read):
+        assert np.array_equal(np.asarray(image).transpose(2, 0, 1), made.images[i].numpy())
+        assert label == made.labels[i]
+
+
+def test_the_tensors_are_plain(run: Path, tmp_path: Path) -> None:
+    made, out = wmdd.load(run), wmdd.export(run, "tensors", tmp_path / "out")
+    kept = load_file(out / "distilled.safetensors")
+    plain = torch.load(out / "distilled.pt", weights_only=True)
+    assert kept.keys() == plain.keys() == {"images", "labels", "weights", "logits"}
+    assert all(torch.equal(kept[name], plain[name]) for name in kept)
+    assert torch.equal(kept["images"], made.images)
+    assert kept["logits"].shape == (12, 4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_manifest_says_what_it_is(run: Path, tmp_path: Path, form: str) -> None:
+    out = wmdd.export(run, form, tmp_path / "out", licence="CC0-1.0")
+    text = (out / "manifest.json").read_text()
+    manifest = json.loads(text)
+    assert [entry["name"] for entry in manifest["classes"]] == [f"digit {k}" for k in range(4)]
+    assert manifest["images"] == {"count": 12, "per_class": 3, "size": 16, "real_pixels": True}
+    assert manifest["source"]["licence"] == "CC0-1.0"
+    assert manifest["source"]["train"] == 120
+    assert manifest["recipe"]["synthesis"]["steps"] == 5
+    assert {row["method"] for row in manifest["scores"]} == {"wmdd", "random-real"}
+    assert manifest["teacher"]["sha256"] == wmdd.load(run).provenance["teacher"]
+    assert str(tmp_path.anchor) + "tmp" not in text
+    assert str(run.parent) not in text
+
+
+def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(run), "--to", "tensors"]) == 0
+    assert capsys.readouterr().out == f"export: {run / 'export' / 'tensors'}\n"
+    assert len(wmdd.load(run / "export" / "tensors")) == 12
+    assert main(["info", str(run)]) == 0
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_what_is_there_stays(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    assert "out is there already" in refused(["export", str(run), "--out", str(tmp_path / "out")], capsys)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
+
+
+def test_forms_and_runs_that_are_none(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--to is 'floder', but should be folder or tensors" in refused(
+        ["export", str(run), "--to", "floder", "--out", str(tmp_path / "out")], capsys
+    )
+    assert "there is no run in" in refused(["export", str(tmp_path / "none")], capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_of_an_export_that_fails(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import wmdd.exports.folder as module
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_tensors", full)
+    assert "out cannot be written: No space left" in refused(
+        ["export", str(run), "--out", str(tmp_path / "out")], capsys
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def spoil(out: Path) -> None:
+        manifest = json.loads((out / "manifest.json").read_text())
+        change(manifest)
+        (out / "manifest.json").write_text(json.dumps(manifest))
+
+    return spoil
+
+
+SPOILT = {
+    "another format": (changed(lambda m: m.update(format="other/1")), "is not the manifest of an export"),
+    "a list": (lambda out: (out / "manifest.json").write_text("[]"), "is not the manifest of an export"),
+    "no JSON": (lambda out: (out / "manifest.json").write_text("{"), "is missing or damaged"),
+    "a folder outside": (changed(lambda m: m["classes"][0].update(folder="../x")), "which is none inside it"),
+    "an absolute folder": (changed(lambda m: m["classes"][0].update(folder="/etc")), "which is none inside it"),
+    "a class that is no table": (changed(lambda m: m.update(classes=[1])), "which is none inside it"),
+    "no sizes": (changed(lambda m: m.pop("images")), "is damaged"),
+    "another form": (changed(lambda m: m.update(form="zarr")), "is damaged"),
+    "more images": (changed(lambda m: m["images"].update(per_class=4)), "003.png is missing"),
+    "a missing image": (lambda out: (out / "digit 1" / "001.png").unlink(), "001.png is missing"),
+    "a cut image": (lambda out: (out / "digit 1" / "001.png").write_bytes(b"\x89PNG"), "001.png is missing or damaged"),
+    "cut labels": (lambda out: (out / "labels.safetensors").write_bytes(b"123"), "labels.safetensors is missing or"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_damaged_exports_are_refused(run: Path, tmp_path: Path, name: str) -> None:
+    spoil, sentence = SPOILT[name]
+    out = wmdd.export(run, "folder", tmp_path / "out")
+    spoil(out)
+    with pytest.raises(wmdd.WmddError, match=sentence):
+        wmdd.load(out)
