@@ -13,6 +13,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 import wmdd
 from bars import Bars
 from budget import LR_FACTORS, MOST_STEPS, trial, within_budget
@@ -71,7 +73,7 @@ def write_training_digits(folder: Path) -> Path:
     for i, label in enumerate(source.train.labels.tolist()):
         path = folder / source.class_names[label] / f"{i:04d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        source.train.read(i).save(path)
+        Image.fromarray(source.train.read(i)).save(path)
     return folder
 
 

@@ -3,6 +3,8 @@
 import zipfile
 from pathlib import Path
 
+from PIL import Image
+
 from wmdd.config import DataConfig
 from wmdd.data import open_source
 
@@ -17,7 +19,7 @@ def digit_folder(folder: Path, classes: int, train: int, val: int) -> Path:
             place = folder / name / f"digit {k}"
             place.mkdir(parents=True)
             for i in (split.labels == k).nonzero().squeeze(1)[:count].tolist():
-                split.read(i).save(place / f"{i:04d}.png")
+                Image.fromarray(split.read(i)).save(place / f"{i:04d}.png")
     return folder
 
 

@@ -7,6 +7,8 @@ from annotated_types import Ge, Interval
 
 from wmdd.config.settings import Auto, Natural, setting
 
+MOST_CHANNELS = 16
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -19,6 +21,9 @@ class DataConfig:
     )
     image_size: Auto | Annotated[int, Interval(ge=8, le=4096)] = setting(
         "auto", "side in pixels; auto: 32 for digits, else what the images have, at most 224", flag="image-size"
+    )
+    channels: Auto | Annotated[int, Interval(ge=1, le=MOST_CHANNELS)] = setting(
+        "auto", "channels of an image; auto: those of the data, grey as 3 alike; 1: all in grey"
     )
     validation: Annotated[float, Interval(gt=0, lt=1)] = setting(
         0.2, "share of each class held out to score on, where the folder has no val/ or test/"

@@ -1,7 +1,7 @@
 """The central types, with their shapes.
 
 K classes, m images per class (IPC), M = K m synthetic images, N real images, D feature width, S side in pixels,
-C_l channels of layer l, E label epochs.
+C channels of an image (3 but for arrays that have others), C_l of layer l, E label epochs.
 """
 
 from collections.abc import Mapping
@@ -33,24 +33,36 @@ class Observation(NamedTuple):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pixels enter a network: side ``S`` and the per-channel mean and std of values in [0, 1]."""
+    """How pixels enter a network: side ``S`` and the per-channel mean and std of values in [0, 1].
+
+    The default is ImageNet's, for any RGB images: so do weights expect it that others trained.
+    """
 
     image_size: int
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
+    @property
+    def channels(self) -> int:
+        """C."""
+        return len(self.mean)
+
+    def blank(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """An input ``[1, C, S, S]`` of zeros, to try a network on."""
+        return torch.zeros(1, self.channels, self.image_size, self.image_size, dtype=dtype, device=device)
+
     def normalize(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """``uint8 [B, 3, S, S]`` in 0..255 to the network's input of ``dtype``."""
+        """``uint8 [B, C, S, S]`` in 0..255 to the network's input of ``dtype``."""
         values = images.to(dtype, copy=True)  # then in place: fresh memory costs more than the arithmetic
         return values.div_(255).sub_(self._column(self.mean, images, dtype)).div_(self._column(self.std, images, dtype))
 
     def denormalize(self, pixels: Tensor) -> Tensor:
-        """A network input back to the nearest ``uint8 [B, 3, S, S]``; values outside [0, 1] are clipped."""
+        """A network input back to the nearest ``uint8 [B, C, S, S]``; values outside [0, 1] are clipped."""
         values = pixels * self._column(self.std, pixels, pixels.dtype) + self._column(self.mean, pixels, pixels.dtype)
         return (values * 255).round().clamp(0, 255).to(torch.uint8)
 
     def bounds(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """The normalised values of black and white, each ``[3, 1, 1]``."""
+        """The normalised values of black and white, each ``[C, 1, 1]``."""
         mean, std = self._column(self.mean, like, like.dtype), self._column(self.std, like, like.dtype)
         return -mean / std, (1 - mean) / std
 
@@ -154,9 +166,9 @@ class SoftLabels:
 
 @dataclass(frozen=True)
 class DistilledDataset(Dataset[tuple[Tensor, int]]):
-    """The distilled set: ``images uint8 [M, 3, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1).
+    """The distilled set: ``images uint8 [M, C, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1).
 
-    As a torch ``Dataset`` it yields ``(normalised float32 [3, S, S], label)``, ready for a ``DataLoader``. A set read
+    As a torch ``Dataset`` it yields ``(normalised float32 [C, S, S], label)``, ready for a ``DataLoader``. A set read
     back from an export has the teacher's raw ``logits`` float32 ``[M, K]`` of the plain images.
     """
 

@@ -6,7 +6,6 @@ from hashlib import sha256
 
 import numpy as np
 import torch
-from PIL import Image
 
 from wmdd.data.source import ImageSource, Split
 from wmdd.data.split import hold_out
@@ -14,13 +13,19 @@ from wmdd.data.split import hold_out
 
 @dataclass(frozen=True, eq=False)
 class ArraySplit(Split):
-    """``pixels`` uint8 ``[N, H, W]`` (grey) or ``[N, H, W, 3]``."""
+    """``pixels`` uint8 ``[N, H, W]`` (grey) or ``[N, H, W, C]``."""
 
     pixels: np.ndarray
 
-    def read(self, i: int) -> Image.Image:
-        """The i-th image, in mode RGB."""
-        return Image.fromarray(self.pixels[i]).convert("RGB")
+    @property
+    def channels(self) -> int:
+        """C; of grey images 3."""
+        return self.pixels.shape[3] if self.pixels.ndim == 4 else 3
+
+    def read(self, i: int) -> np.ndarray:
+        """The i-th image, uint8 ``[H, W, C]``."""
+        pixels: np.ndarray = self.pixels[i]
+        return pixels if pixels.ndim == 3 else pixels[..., None].repeat(3, axis=2)
 
 
 def array_split(pixels: np.ndarray, labels: np.ndarray, prefix: str, rows: np.ndarray | None = None) -> ArraySplit:

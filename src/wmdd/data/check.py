@@ -93,16 +93,15 @@ def _look_at_all(source: ImageSource, threads: int) -> Iterator[list[_Seen | str
 
 def _look(name: str, split: Split, i: int) -> _Seen | str:
     try:
-        image = split.read(i)
+        pixels = split.read(i)
     except DataError as error:
         return str(error)
-    pixels = np.asarray(image)
     return _Seen(
         split=name,
         label=int(split.labels[i]),
         name=split.names[i],
-        width=image.width,
-        height=image.height,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
         grey=_is_grey(pixels),
         blank=bool((pixels == pixels[0, 0]).all()),
         pixels=sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest(),
@@ -110,6 +109,8 @@ def _look(name: str, split: Split, i: int) -> _Seen | str:
 
 
 def _is_grey(pixels: np.ndarray) -> bool:
+    if pixels.shape[2] != 3:
+        return False
     red, green, blue = (pixels[..., channel].astype(np.int16) for channel in range(3))
     return bool(np.abs(red - green).max() <= _ROUNDING and np.abs(green - blue).max() <= _ROUNDING)
 

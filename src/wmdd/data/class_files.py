@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from PIL import Image
 
 from wmdd.core.errors import DataError
 from wmdd.data.decode import decode_image
@@ -22,9 +22,9 @@ class FileSplit(Split):
 
     tree: Tree
 
-    def read(self, i: int) -> Image.Image:
-        """The i-th file, decoded now. Raises ``DataError`` if it cannot be."""
-        return decode_image(self.tree.read(self.names[i]), self.tree.where(self.names[i]))
+    def read(self, i: int) -> np.ndarray:
+        """The i-th file, decoded now: uint8 ``[H, W, 3]``. Raises ``DataError`` if it cannot be."""
+        return np.asarray(decode_image(self.tree.read(self.names[i]), self.tree.where(self.names[i])))
 
     def ignored(self) -> Sequence[str]:
         """The tree's files that are no images."""

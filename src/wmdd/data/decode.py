@@ -43,13 +43,27 @@ def decode_image(data: bytes, where: str) -> Image.Image:
     return _to_rgb(_decode(data, where))
 
 
-def to_square(image: Image.Image, size: int) -> Tensor:
-    """The centre square of an RGB image at side S = ``size``, bicubic with antialiasing: uint8 ``[3, S, S]``."""
+def to_square(pixels: np.ndarray, size: int, channels: int = 3) -> Tensor:
+    """The centre square of an image uint8 ``[H, W, C]`` at side S = ``size``, bicubic with antialiasing.
+
+    Returns uint8 ``[channels, S, S]``: C of them, or of an RGB image one, its luma (ITU-R 601).
+    """
+    if pixels.shape[2] == 3:
+        image = Image.fromarray(pixels)
+        return _planes(_square(image if channels == 3 else image.convert("L"), size))
+    return torch.cat([_planes(_square(Image.fromarray(pixels[..., c]), size)) for c in range(channels)])
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     # Resizing the box, not the whole image, keeps a very long strip from being blown up before it is cropped.
-    square = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+    return image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+
+
+def _planes(image: Image.Image) -> Tensor:
+    pixels = np.array(image)
+    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
 
 
 def _decode(data: bytes, where: str) -> Image.Image:

@@ -25,10 +25,10 @@ class Images(ABC):
 
     @abstractmethod
     def take(self, index: Tensor) -> Tensor:
-        """The images at ``index`` int64 ``[n]``, in that order: uint8 ``[n, 3, S, S]``."""
+        """The images at ``index`` int64 ``[n]``, in that order: uint8 ``[n, C, S, S]``."""
 
     def batches(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each chunk of indices int64 ``[B]``: uint8 ``[B, 3, S, S]`` and labels int64 ``[B]``, both on the device.
+        """For each chunk of indices int64 ``[B]``: uint8 ``[B, C, S, S]`` and labels int64 ``[B]``, both on the device.
 
         Raises ``DataError`` if an image cannot be read.
         """
@@ -41,7 +41,7 @@ class Images(ABC):
 
 
 class MemoryImages(Images):
-    """All images decoded: ``pixels`` uint8 ``[N, 3, S, S]``, on the device they are wanted on."""
+    """All images decoded: ``pixels`` uint8 ``[N, C, S, S]``, on the device they are wanted on."""
 
     def __init__(self, pixels: Tensor, labels: Tensor) -> None:
         super().__init__(labels, pixels.device)
@@ -57,18 +57,20 @@ class MemoryImages(Images):
 class StreamedImages(Images):
     """Images decoded each time they are asked for, by ``workers`` processes (0: in this one)."""
 
-    def __init__(self, split: Split, size: int, workers: int, device: torch.device) -> None:
+    def __init__(self, split: Split, size: int, workers: int, device: torch.device, channels: int = 3) -> None:
         super().__init__(split.labels, device)
         self.split = split
         self.size = size
         self.workers = workers
+        self.channels = channels
 
     def take(self, index: Tensor) -> Tensor:
-        return decode_images(self.split, index.tolist(), self.size, self.workers).to(self.device)
+        pixels = decode_images(self.split, index.tolist(), self.size, self.workers, channels=self.channels)
+        return pixels.to(self.device)
 
     def _pixels(self, chunks: Sequence[Tensor]) -> Iterator[Tensor]:
         loader: DataLoader[Tensor | str] = DataLoader(
-            _Chunks(self.split, self.size, chunks),
+            _Chunks(self.split, self.size, self.channels, chunks),
             batch_size=None,
             num_workers=self.workers,
             # A generator of its own: the loader draws a worker seed, and must not advance the global stream.
@@ -83,9 +85,10 @@ class StreamedImages(Images):
 class _Chunks(Dataset[Tensor | str]):
     """Decoded chunks; an unreadable image becomes its sentence, for torch would wrap an error in worker tracebacks."""
 
-    def __init__(self, split: Split, size: int, chunks: Sequence[Tensor]) -> None:
+    def __init__(self, split: Split, size: int, channels: int, chunks: Sequence[Tensor]) -> None:
         self.split = split
         self.size = size
+        self.channels = channels
         self.chunks = chunks
 
     def __len__(self) -> int:
@@ -93,14 +96,19 @@ class _Chunks(Dataset[Tensor | str]):
 
     def __getitem__(self, i: int) -> Tensor | str:
         try:
-            return decode_images(self.split, self.chunks[i].tolist(), self.size)
+            return decode_images(self.split, self.chunks[i].tolist(), self.size, channels=self.channels)
         except DataError as error:
             return str(error)
 
 
-def held_bytes(count: int, size: int, config: DataConfig) -> int:
-    """The bytes of ``count`` images of side ``size`` where they are held in memory; 0 where they are streamed."""
-    wanted = count * 3 * size * size
+def channels_of(split: Split, config: DataConfig) -> int:
+    """C: what ``config`` says, or what the images have."""
+    return split.channels if config.channels == "auto" else config.channels
+
+
+def held_bytes(split: Split, size: int, config: DataConfig) -> int:
+    """The bytes of the split's images at side ``size`` where they are held in memory; 0 where they are streamed."""
+    wanted = len(split) * channels_of(split, config) * size * size
     return wanted if wanted <= config.memory_gb * 1e9 else 0
 
 
@@ -111,7 +119,8 @@ def load_images(
 
     ``on_progress(done, N)`` reports the decoding. Raises ``DataError`` if an image cannot be read.
     """
-    if not held_bytes(len(split), size, config):
-        return StreamedImages(split, size, config.workers, device)
-    pixels = decode_images(split, range(len(split)), size, config.workers, on_progress)
+    channels = channels_of(split, config)
+    if not held_bytes(split, size, config):
+        return StreamedImages(split, size, config.workers, device, channels)
+    pixels = decode_images(split, range(len(split)), size, config.workers, on_progress, channels=channels)
     return MemoryImages(pixels.to(device), split.labels)

@@ -8,6 +8,7 @@ from zlib import error as ZlibError
 
 import numpy as np
 
+from wmdd.config.data import MOST_CHANNELS
 from wmdd.core.errors import DataError
 from wmdd.data.arrays import array_split, divided
 from wmdd.data.source import ImageSource
@@ -21,9 +22,9 @@ _CLASSES = "class_names"
 def open_npz(path: Path, validation: float, seed: int, memory: float) -> ImageSource:
     """Images ``x_train``, ``train_images``, or ``images`` and ``x`` to be split, with their labels beside them.
 
-    Images are uint8 ``[N, H, W]`` or ``[N, H, W, 1 or 3]``, labels whole numbers ``[N]`` or ``[N, 1]`` from 0 up;
-    ``class_names`` may name the classes. Raises ``DataError`` if the file has no such arrays, holds Python objects, or
-    unpacks to more than ``memory`` bytes.
+    Images are uint8 ``[N, H, W]`` or ``[N, H, W, C]`` with C in 1..16, labels whole numbers ``[N]`` or ``[N, 1]`` from
+    0 up; ``class_names`` may name the classes. Raises ``DataError`` if the file has no such arrays, holds Python
+    objects, or unpacks to more than ``memory`` bytes.
     """
     arrays = _read(path, memory)
     train, held_out, everything = (_first(pairs, arrays) for pairs in (_TRAIN, _VALIDATION, _ALL))
@@ -34,6 +35,10 @@ def open_npz(path: Path, validation: float, seed: int, memory: float) -> ImageSo
         )
     parts = [pair for pair in ((train, held_out) if train else (everything,)) if pair]
     checked = [_checked(path, pair, arrays) for pair in parts]
+    if len({images.shape[3:] for images, _ in checked}) > 1:
+        (one, _), (other, _) = parts
+        counts = [images.shape[3] if images.ndim == 4 else 1 for images, _ in checked]
+        raise DataError(f"{path}: {one} has {counts[0]} channels and {other} {counts[1]}: both need as many")
     classes = _class_names(path, arrays, checked[0][1])
     for pair, (_, labels) in zip(parts, checked, strict=True):
         _check_labels(path, pair[1], labels, classes, least=1 if len(parts) == 2 else 2)
@@ -67,12 +72,12 @@ def _first(pairs: tuple[tuple[str, str], ...], arrays: Mapping[str, Any]) -> tup
 
 
 def _checked(path: Path, pair: tuple[str, str], arrays: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Images ``[N, H, W]`` or ``[N, H, W, 3]`` and labels int64 ``[N]``."""
+    """Images ``[N, H, W]`` or ``[N, H, W, C]`` and labels int64 ``[N]``."""
     images, labels = (arrays[name] for name in pair)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] > (MOST_CHANNELS,):
         raise DataError(
             f"{path}: {pair[0]} is {images.dtype} {list(images.shape)}, but should be uint8 [N, H, W] or "
-            "[N, H, W, 1 or 3], values 0 to 255"
+            f"[N, H, W, C] with at most {MOST_CHANNELS} channels, values 0 to 255"
         )
     if 0 in images.shape:
         raise DataError(f"{path}: {pair[0]} is empty ({list(images.shape)}): put images there")

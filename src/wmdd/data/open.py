@@ -66,5 +66,5 @@ def natural_size(source: ImageSource) -> int:
     It lies in 32..224. Raises ``DataError`` if a sampled image cannot be read.
     """
     step = -(-len(source.train) // _SAMPLE)
-    side = median(min(source.train.read(i).size) for i in range(0, len(source.train), step))
+    side = median(min(source.train.read(i).shape[:2]) for i in range(0, len(source.train), step))
     return max((size for size in _SIZES if size <= side), default=_SIZES[0])

@@ -14,18 +14,24 @@ _BLOCK = 64  # images per task: one task each would cost more memory than small 
 
 
 def decode_images(
-    split: Split, index: Sequence[int], size: int, threads: int = 1, on_progress: Progress | None = None
+    split: Split,
+    index: Sequence[int],
+    size: int,
+    threads: int = 1,
+    on_progress: Progress | None = None,
+    *,
+    channels: int = 3,
 ) -> Tensor:
-    """The n images at ``index``, in that order, as uint8 ``[n, 3, S, S]`` on the CPU (S = ``size``).
+    """The n images at ``index``, in that order, as uint8 ``[n, C, S, S]`` on the CPU (S = ``size``, C = ``channels``).
 
     ``on_progress(done, n)`` is called from this thread. Raises ``DataError`` for the first image that cannot be read.
     """
-    pixels = torch.empty((len(index), 3, size, size), dtype=torch.uint8)
+    pixels = torch.empty((len(index), channels, size, size), dtype=torch.uint8)
 
     def fill(start: int) -> int:
         stop = min(start + _BLOCK, len(index))
         for row in range(start, stop):
-            pixels[row] = to_square(split.read(index[row]), size)
+            pixels[row] = to_square(split.read(index[row]), size, channels)
         return stop
 
     with ThreadPoolExecutor(max(threads, 1)) as pool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from PIL import Image
+import numpy as np
 from torch import Tensor
 
 from wmdd.core.hashing import digest
@@ -25,9 +25,14 @@ class Split(ABC):
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def channels(self) -> int:
+        """C of the images; grey ones are repeated to 3."""
+        return 3
+
     @abstractmethod
-    def read(self, i: int) -> Image.Image:
-        """The i-th image, upright and in mode RGB. Raises ``DataError`` if it cannot be read."""
+    def read(self, i: int) -> np.ndarray:
+        """The i-th image, upright: uint8 ``[H, W, C]``. Raises ``DataError`` if it cannot be read."""
 
     def ignored(self) -> Sequence[str]:
         """The files beside the images that are passed over, as the user knows them."""

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 class ConvNet3(nn.Module):
     """Three blocks of 3x3 convolution (128 channels), BatchNorm, ReLU and 2x2 average pooling, then global pooling.
 
-    Input ``[B, 3, S, S]`` with S >= 8, output logits ``[B, num_classes]``. The field's version feeds the whole last
+    Input ``[B, C, S, S]`` with S >= 8, output logits ``[B, num_classes]``. The field's version feeds the whole last
     map to its classifier; pooling it makes the features the same width at every S, as in all other networks here.
     """
 
-    def __init__(self, num_classes: int, width: int = 128) -> None:
+    def __init__(self, num_classes: int, width: int = 128, channels: int = 3) -> None:
         super().__init__()
         blocks: OrderedDict[str, nn.Module] = OrderedDict(
-            (f"block{i}", _block(3 if i == 0 else width, width)) for i in range(3)
+            (f"block{i}", _block(channels if i == 0 else width, width)) for i in range(3)
         )
         self.features = nn.Sequential(blocks)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -23,8 +23,8 @@ def resolve_stem(image_size: int) -> Stem:
     return "small" if image_size <= _SMALL_STEM_UP_TO else "imagenet"
 
 
-def build_network(arch: str, num_classes: int, image_size: int, stem: Stem) -> nn.Module:
-    """An untrained network ``[B, 3, S, S] -> logits [B, num_classes]``.
+def build_network(arch: str, num_classes: int, image_size: int, stem: Stem, channels: int = 3) -> nn.Module:
+    """An untrained network ``[B, C, S, S] -> logits [B, num_classes]``.
 
     ``arch`` is ``convnet3`` or any timm name; ``stem`` concerns networks that begin as an ImageNet ResNet does and no
     others. Weights are drawn from torch's global random state.
@@ -33,10 +33,10 @@ def build_network(arch: str, num_classes: int, image_size: int, stem: Stem) -> n
         ModelError: there is no such network, or it cannot take images of ``image_size``.
     """
     if arch == CONVNET3:
-        return ConvNet3(num_classes)
+        return ConvNet3(num_classes, channels=channels)
     from wmdd.models.timm_networks import build_timm  # see there: it is slow to import
 
-    network = build_timm(arch, num_classes, image_size, (CONVNET3,))
+    network = build_timm(arch, num_classes, image_size, channels, (CONVNET3,))
     if stem == "small" and has_imagenet_stem(network):
         use_small_stem(network)
     return network

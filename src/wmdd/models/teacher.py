@@ -40,14 +40,14 @@ class Teacher:
         self._classifier = classifier
 
     def logits(self, x: Tensor) -> Tensor:
-        """Class scores ``[B, K]`` of a normalised batch ``[B, 3, S, S]``."""
+        """Class scores ``[B, K]`` of a normalised batch ``[B, C, S, S]``."""
         scores: Tensor = self.network(x)
         return scores
 
     def observe(self, x: Tensor) -> Observation:
         """Logits, penultimate features and per-image moments at every norm layer, in one forward pass.
 
-        ``x [B, 3, S, S]`` is normalised; differentiable with respect to it. Features are the classifier's input
+        ``x [B, C, S, S]`` is normalised; differentiable with respect to it. Features are the classifier's input
         ``[B, D]``; moments are those of the norm layers' inputs (see :func:`wmdd.models.taps.norm_layers`).
         """
         moments: dict[str, Moments] = {}
@@ -62,9 +62,8 @@ class Teacher:
     @torch.no_grad()
     def num_features(self) -> int:
         """The feature width D."""
-        side = self.preprocessing.image_size
         weight = next(self.network.parameters())
-        return self.observe(torch.zeros(1, 3, side, side, dtype=weight.dtype, device=weight.device)).features.shape[1]
+        return self.observe(self.preprocessing.blank(dtype=weight.dtype, device=weight.device)).features.shape[1]
 
 
 def _recorder(moments: dict[str, Moments], name: str) -> Callable[[Moments], None]:

@@ -12,18 +12,24 @@ from wmdd.models.registry import Stem, build_network
 from wmdd.models.teacher import Teacher
 
 
-def try_student(arch: str, num_classes: int, image_size: int, stem: Stem) -> None:
+def try_student(arch: str, num_classes: int, image_size: int, stem: Stem, channels: int) -> None:
     """Build the network, which shows it one image.
 
     Raises:
         ModelError: there is no such network, or it cannot take images of this size.
     """
     with torch.random.fork_rng(devices=[]):
-        build_network(arch, num_classes, image_size, stem)
+        build_network(arch, num_classes, image_size, stem, channels)
 
 
 def try_teacher(
-    arch: str, num_classes: int, image_size: int, stem: Stem, checkpoint: Path | None, smallest_batch: int
+    arch: str,
+    num_classes: int,
+    image_size: int,
+    stem: Stem,
+    channels: int,
+    checkpoint: Path | None,
+    smallest_batch: int,
 ) -> None:
     """Build the network, load ``checkpoint`` or see whether it can be trained, and observe one image.
 
@@ -32,13 +38,14 @@ def try_teacher(
             as small as ``smallest_batch``, or it cannot be observed.
     """
     with torch.random.fork_rng(devices=[]):
-        network = build_network(arch, num_classes, image_size, stem)
+        network = build_network(arch, num_classes, image_size, stem, channels)
         if checkpoint is not None:
             load_weights(network, checkpoint, arch)
         elif smallest_batch == 1:
-            _train_on_one(network, arch, image_size)
+            _train_on_one(network, arch, image_size, channels)
     names = tuple(map(str, range(num_classes)))
-    teacher = Teacher(network, arch=arch, stem=stem, preprocessing=Preprocessing(image_size), class_names=names)
+    any_values = Preprocessing(image_size, (0.5,) * channels, (0.5,) * channels)
+    teacher = Teacher(network, arch=arch, stem=stem, preprocessing=any_values, class_names=names)
     try:
         teacher.num_features()
     except Exception as error:  # a norm layer that runs twice, a classifier that does not run at all, ...
@@ -48,9 +55,9 @@ def try_teacher(
         ) from error
 
 
-def _train_on_one(network: nn.Module, arch: str, image_size: int) -> None:
+def _train_on_one(network: nn.Module, arch: str, image_size: int, channels: int) -> None:
     try:
-        network.train()(torch.zeros(1, 3, image_size, image_size))
+        network.train()(torch.zeros(1, channels, image_size, image_size))
     except ValueError as error:  # a batch norm has nothing to normalise over where a map is a single pixel
         raise ModelError(
             f"{arch!r} cannot be trained on a batch of one image of {image_size} px, which some batches are: "

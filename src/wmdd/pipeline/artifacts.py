@@ -50,7 +50,7 @@ def load_teacher(run: RunDirectory) -> Teacher:
             "with `--redo teacher`."
         )
     size = facts["image_size"]
-    network = build_network(facts["arch"], len(facts["class_names"]), size, facts["stem"])
+    network = build_network(facts["arch"], len(facts["class_names"]), size, facts["stem"], len(facts["mean"]))
     weights = run.file(record, ".safetensors")
     load_weights(network, weights, facts["arch"])
     return Teacher(

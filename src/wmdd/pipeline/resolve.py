@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from wmdd.config import RunConfig
 from wmdd.core.errors import SettingsError
@@ -22,6 +23,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         config.data,
         source=config.data.source if config.data.source == "digits" else absolute(config.data.source),
         image_size=natural_size(source) if config.data.image_size == "auto" else config.data.image_size,
+        channels=_channels(config.data.channels, source.train.channels),
         flip=source.flips if config.data.flip == "auto" else config.data.flip,
     )
     size = data.image_size
@@ -71,14 +73,26 @@ def try_out(config: RunConfig, source: ImageSource) -> None:
     size, stem, classes = config.data.image_size, config.teacher.stem, len(source.class_names)
     assert isinstance(size, int), "settings are resolved before they are tried"
     assert stem != "auto", "settings are resolved before they are tried"
+    channels = config.data.channels
+    assert channels != "auto", "settings are resolved before they are tried"
     find_device(config.runtime.device)
     checkpoint = None if config.teacher.checkpoint is None else Path(config.teacher.checkpoint)
     images = len(source.train)
     smallest_batch = images // math.ceil(images / config.teacher.batch_size)
-    try_teacher(config.teacher.arch, classes, size, stem, checkpoint, smallest_batch)
+    try_teacher(config.teacher.arch, classes, size, stem, channels, checkpoint, smallest_batch)
     for student in config.evaluation.students:
         if student != config.teacher.arch:
-            try_student(student, classes, size, stem)
+            try_student(student, classes, size, stem, channels)
+
+
+def _channels(asked: int | Literal["auto"], have: int) -> int:
+    if asked == "auto" or asked == have:
+        return have
+    if (asked, have) != (1, 3):
+        raise SettingsError(
+            f"data.channels is {asked}, but the images have {have}: give that many{', or 1 for grey' * (have == 3)}."
+        )
+    return 1
 
 
 def _check(config: RunConfig, source: ImageSource) -> None:

@@ -211,7 +211,12 @@ def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> int:
     return fresh
 
 
-_BEFORE = {"synthesis.feature": 1.0, "synthesis.statistics_of": "class", "synthesis.min_crop_start": None}
+_BEFORE = {
+    "data.channels": 3,
+    "synthesis.feature": 1.0,
+    "synthesis.statistics_of": "class",
+    "synthesis.min_crop_start": None,
+}
 """Settings that came later, and what held before: a unit made without them is still the one that is wanted."""
 
 

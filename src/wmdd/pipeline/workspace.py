@@ -37,6 +37,12 @@ class Workspace:
         return self.config.data.image_size
 
     @property
+    def channels(self) -> int:
+        """C of an image."""
+        assert self.config.data.channels != "auto", "settings are resolved before work begins"
+        return self.config.data.channels
+
+    @property
     def flip(self) -> bool:
         """Whether a mirrored image keeps its class."""
         assert isinstance(self.config.data.flip, bool), "settings are resolved before work begins"

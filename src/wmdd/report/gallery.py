@@ -73,7 +73,7 @@ def _sheet(run: RunData, k: int, count: int, side: int) -> Sheet:
     facts = run.paths(unit, f"class-{k:04d}.safetensors")[0]
     found = read_tensors(facts, ("nearest_images", "nearest_distance"))
     synthetic = [read_png(path) for path in run.paths(unit, ".png") if path.parent.name == f"class-{k:04d}"][:count]
-    real = [image.transpose(1, 2, 0) for image in found["nearest_images"][:count]]
+    real = [shown(image) for image in found["nearest_images"][:count]]
     rows = [np.concatenate([scaled(image, side) for image in images], axis=1) for images in (synthetic, real)]
     return Sheet(k, png_uri(np.concatenate(rows)), tuple(found["nearest_distance"][:count].tolist()))
 
@@ -86,9 +86,15 @@ def read_png(path: object) -> Array:
     """
     try:
         with Image.open(str(path), formats=["PNG"]) as image:
-            return np.asarray(image.convert("RGB"))
+            pixels = np.asarray(image)
+            return pixels if pixels.ndim == 3 else shown(pixels.reshape(-1, image.width, image.width))
     except (OSError, ValueError, SyntaxError) as error:
         raise RunError(f"{path} is missing or damaged ({error}).") from error
+
+
+def shown(image: Array) -> Array:
+    """What can be seen of ``uint8 [C, S, S]``, as ``[S, S, 3]``: its first three channels, or its first in grey."""
+    return (image[:3] if len(image) >= 3 else image[:1].repeat(3, axis=0)).transpose(1, 2, 0)
 
 
 def scaled(image: Array, side: int) -> Array:

@@ -18,7 +18,7 @@ from wmdd.stages.training import Log, Trainer, epoch_batches, silent, total_step
 from wmdd.storage.savepoint import Savepoint
 
 LabelSource = Callable[[int, Tensor, Tensor], Tensor]
-"""``(epoch, rows [B], views [B, 3, S, S]) -> logits [B, K]``: stored soft labels, or the teacher itself."""
+"""``(epoch, rows [B], views [B, C, S, S]) -> logits [B, K]``: stored soft labels, or the teacher itself."""
 
 
 def online_labels(teacher: Teacher, machine: Machine) -> LabelSource:
@@ -63,7 +63,7 @@ def train_student(
     log: Log = silent,
     savepoint: Savepoint | None = None,
 ) -> nn.Module:
-    """Train ``network`` on ``images uint8 [M, 3, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1).
+    """Train ``network`` on ``images uint8 [M, C, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1).
 
     ``views_of`` gives each epoch's views; ``seed`` draws the order of batches. Returns the network, on the machine.
     """

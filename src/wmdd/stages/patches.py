@@ -22,7 +22,7 @@ GRID = 2  # patches along each side of a stitched image
 def stitched_patches(
     teacher: Teacher, images: Tensor, k: int, m: int, machine: Machine, generator: Generator, batch_size: int
 ) -> Tensor:
-    """``m`` images of class ``k`` from real ``images uint8 [n, 3, S, S]`` of it: normalised, ``[m, 3, S, S]``.
+    """``m`` images of class ``k`` from real ``images uint8 [n, C, S, S]`` of it: normalised, ``[m, C, S, S]``.
 
     Random crops of every image are scored by the teacher's cross-entropy with the class. The best crops of different
     images are taken first, then the second best ones; where there are too few for ``m`` images, some are used again.
@@ -57,6 +57,6 @@ def _best(entropy: Tensor) -> Tensor:
 
 
 def _stitch(tiles: Tensor, m: int) -> Tensor:
-    """``tiles [m * GRID^2, 3, h, h]``, image after image, row after row, to ``[m, 3, GRID h, GRID h]``."""
+    """``tiles [m * GRID^2, C, h, h]``, image after image, row after row, to ``[m, C, GRID h, GRID h]``."""
     rows: Tensor = tiles.unflatten(0, (m, GRID, GRID)).permute(0, 3, 1, 4, 2, 5)
     return rows.flatten(4, 5).flatten(2, 3)

@@ -11,7 +11,7 @@ _STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
 class Pixels:
-    """``values [M, 3, S, S]``, a leaf that gathers gradients, and Adam's state (arXiv 1412.6980).
+    """``values [M, C, S, S]``, a leaf that gathers gradients, and Adam's state (arXiv 1412.6980).
 
     The functional form of torch's Adam: the class would import its compiler first, a second of every start.
     """

@@ -29,7 +29,7 @@ def plan_epoch(protocol: Protocol, epoch: int, count: int, size: int, seed: int,
 
 
 def show(images: Tensor, epoch: EpochViews, rows: Tensor, preprocessing: Preprocessing, dtype: torch.dtype) -> Tensor:
-    """The views of ``rows [B]`` of ``images uint8 [M, 3, S, S]``, normalised ``[B, 3, S, S]``."""
+    """The views of ``rows [B]`` of ``images uint8 [M, C, S, S]``, normalised ``[B, C, S, S]``."""
 
     def pick(wanted: Tensor) -> Tensor:
         return preprocessing.normalize(images[wanted.to(images.device)], dtype)
@@ -39,7 +39,7 @@ def show(images: Tensor, epoch: EpochViews, rows: Tensor, preprocessing: Preproc
 
 @torch.no_grad()
 def label_epoch(teacher: Teacher, images: Tensor, epoch: EpochViews, machine: Machine, batch_size: int) -> Tensor:
-    """The teacher's raw logits ``float16 [M, K]`` of one epoch's views of ``images uint8 [M, 3, S, S]``."""
+    """The teacher's raw logits ``float16 [M, K]`` of one epoch's views of ``images uint8 [M, C, S, S]``."""
     logits = []
     for rows in torch.arange(len(images)).split(batch_size):
         x = machine.layout(show(images, epoch, rows, teacher.preprocessing, machine.dtype))

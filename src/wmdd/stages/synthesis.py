@@ -37,7 +37,7 @@ class SynthesisProblem:
     """What ``G`` classes aim at: ``atoms [G, m, D]``, ``weights [G, m]``, real ``moments[layer] [G, C_l]``.
 
     Where the statistics are those of all classes together, ``moments[layer]`` is ``[1, C_l]``.
-    ``start [G, m, 3, S, S]`` holds the normalised images to begin with. ``real`` has the real features ``[n_k, D]`` of
+    ``start [G, m, C, S, S]`` holds the normalised images to begin with. ``real`` has the real features ``[n_k, D]`` of
     each class, for the feature losses that compare measures; the others need none.
     """
 
@@ -49,9 +49,9 @@ class SynthesisProblem:
     real: tuple[Tensor, ...] = ()
 
 
-def noise(k: int, ipc: int, size: int, seed: int) -> Tensor:
-    """Class ``k``'s Gaussian noise, normalised ``float64 [m, 3, S, S]``, from its own stream."""
-    return torch.randn(ipc, 3, size, size, generator=stream(seed, "noise", k), dtype=torch.float64)
+def noise(k: int, ipc: int, size: int, seed: int, channels: int = 3) -> Tensor:
+    """Class ``k``'s Gaussian noise, normalised ``float64 [m, C, S, S]``, from its own stream."""
+    return torch.randn(ipc, channels, size, size, generator=stream(seed, "noise", k), dtype=torch.float64)
 
 
 def synthesize(
@@ -65,7 +65,7 @@ def synthesize(
     log: Log = silent,
     savepoint: Savepoint | None = None,
 ) -> Tensor:
-    """Images ``[G, m, 3, S, S]``, normalised, after ``config.steps`` of Adam on their pixels.
+    """Images ``[G, m, C, S, S]``, normalised, after ``config.steps`` of Adam on their pixels.
 
     ``log`` receives each step's loss terms, averaged over the classes. Classes do not influence one another: not
     through the random views (each has its own stream), nor the loss (a sum over classes, unless

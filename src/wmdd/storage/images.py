@@ -1,4 +1,7 @@
-"""Images in lossless PNG files."""
+"""Images in lossless PNG files.
+
+Of one channel they are grey, of three RGB; of other numbers the channels stand below one another as one grey strip.
+"""
 
 import io
 from pathlib import Path
@@ -13,20 +16,37 @@ from wmdd.storage.atomic import write_bytes
 
 
 def write_png(path: Path, image: Tensor) -> None:
-    """Write a ``uint8 [3, S, S]`` image atomically."""
+    """Write a ``uint8 [C, S, S]`` image atomically."""
+    write_bytes(path, png_bytes(image))
+
+
+def png_bytes(image: Tensor) -> bytes:
+    """A ``uint8 [C, S, S]`` image as a PNG file's content."""
+    pixels = image.cpu().numpy()
     buffer = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(buffer, format="PNG", optimize=True)
-    write_bytes(path, buffer.getvalue())
+    picture = pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels.reshape(-1, pixels.shape[2])
+    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def read_png(path: Path) -> Tensor:
-    """The ``uint8 [3, S, S]`` image of a file that :func:`write_png` made.
+    """The ``uint8 [C, S, S]`` image of a file that :func:`write_png` made.
 
     Raises:
         RunError: the file is missing or damaged.
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+            return from_picture(image)
     except (OSError, ValueError, SyntaxError) as error:
         raise RunError(f"{path} is missing or damaged ({error}).") from error
+
+
+def from_picture(image: Image.Image) -> Tensor:
+    """The ``uint8 [C, S, S]`` image of a decoded PNG. Raises ``ValueError`` if none of these is in it."""
+    pixels = torch.from_numpy(np.array(image))
+    if image.mode == "RGB":
+        return pixels.permute(2, 0, 1).contiguous()
+    if image.mode != "L" or image.height % image.width:
+        raise ValueError(f"mode {image.mode}, {image.width} x {image.height}")
+    return pixels.view(-1, image.width, image.width)

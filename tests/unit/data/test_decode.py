@@ -169,7 +169,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
 
 def test_to_square_keeps_an_image_of_that_size() -> None:
     image = picture(width=16, height=16)
-    square = to_square(image, 16)
+    square = to_square(np.asarray(image), 16)
     assert square.dtype == torch.uint8
     assert square.shape == (3, 16, 16)
     assert square.is_contiguous()
@@ -182,15 +182,15 @@ def test_to_square_takes_the_centre(width: int, height: int) -> None:
     left, top = (width - 16) // 2, (height - 16) // 2
     middle = picture(width=16, height=16)
     image.paste(middle, (left, top))
-    assert np.array_equal(to_square(image, 16).permute(1, 2, 0), middle)
+    assert np.array_equal(to_square(np.asarray(image), 16).permute(1, 2, 0), middle)
 
 
 def test_to_square_is_the_usual_resize_and_crop_away_from_the_border() -> None:
     image = picture(width=100, height=60)
     usual = np.asarray(image.resize((50, 30), Image.Resampling.BICUBIC).crop((10, 0, 40, 30))).astype(int)
-    ours = to_square(image, 30).permute(1, 2, 0).numpy().astype(int)
+    ours = to_square(np.asarray(image), 30).permute(1, 2, 0).numpy().astype(int)
     assert np.abs(ours - usual)[:, 3:-3].max() <= 1
 
 
 def test_to_square_of_a_very_long_strip_stays_small() -> None:
-    assert to_square(Image.new("RGB", (60_000, 1), "red"), 224).float().mean((1, 2)).tolist() == [255, 0, 0]
+    assert to_square(np.asarray(Image.new("RGB", (60_000, 1), "red")), 224).float().mean((1, 2)).tolist() == [255, 0, 0]

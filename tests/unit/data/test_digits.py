@@ -32,7 +32,7 @@ def test_pixels_and_labels_are_those_of_scikit_learn() -> None:
         for i in (0, 7, len(split) - 1):
             row = int(split.names[i].removeprefix("digits/"))
             image = split.read(i)
-            assert image.mode == "RGB"
+            assert image.shape == (8, 8, 3)
             assert int(split.labels[i]) == original.target[row]
             grey = np.asarray(image)[..., 0].astype(float)
             assert np.abs(grey - original.images[row] * 255 / 16).max() <= 0.5

@@ -100,7 +100,7 @@ def test_spaces_and_letters_of_any_script(tmp_path: Path) -> None:
     found = source(root)
     assert found.name == "bilder für später"
     assert found.class_names == ("große Hunde", "naïve cats", "小猫")
-    assert found.train.read(2).size == (12, 10)
+    assert found.train.read(2).shape == (10, 12, 3)
 
 
 def test_the_fingerprint_follows_content_not_place(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_relative_and_home_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     here, home = source(Path()), source(Path("~/set"))
     monkeypatch.chdir(tmp_path)
     assert here.name == home.name == "set"
-    assert here.train.read(0).size == home.train.read(0).size
+    assert here.train.read(0).shape == home.train.read(0).shape
     assert here.fingerprint == home.fingerprint
 
 

@@ -81,7 +81,11 @@ def test_the_fingerprint_follows_pixels(tmp_path: Path) -> None:
         ({}, "has no arrays x_train and y_train"),
         ({"x": images(6).astype(np.float32), "y": labels(6)}, "x is float32 [6, 9, 7, 3], but should be uint8"),
         ({"x": images(6).astype(np.uint16), "y": labels(6)}, "x is uint16"),
-        ({"x": images(6, 9, 7, 5), "y": labels(6)}, "x is uint8 [6, 9, 7, 5]"),
+        ({"x": images(6, 9, 7, 17), "y": labels(6)}, "x is uint8 [6, 9, 7, 17]"),
+        (
+            {"x_train": images(6, 9, 7, 5), "y_train": labels(6), "x_val": images(6, 9, 7, 4), "y_val": labels(6)},
+            "x_train has 5 channels and x_val 4: both need as many",
+        ),
         ({"x": images(6, 63), "y": labels(6)}, "x is uint8 [6, 63]"),
         ({"x": images(6, 0, 7), "y": labels(6)}, "x is empty"),
         ({"x": images(0), "y": labels(0)}, "x is empty"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from wmdd.config import Protocol
-from wmdd.data import GeneratedImages, Images, held_bytes
+from wmdd.data import Images, held_bytes
 from wmdd.data.parallel import decode_images
 from wmdd.pipeline.plan.disk import label_bytes, statistics_bytes
 from wmdd.pipeline.plan.probe import Part, Probe, probe, probe_once, repeated
@@ -63,9 +63,7 @@ def _saving(rehearsal: Rehearsal, task: Callable[[Log, Savepoint], object]) -> P
 
 def _training(rehearsal: Rehearsal) -> list[Part]:
     config = rehearsal.config.teacher
-    batch = GeneratedImages(
-        rehearsal.source.train.labels[: config.batch_size], rehearsal.work.image_size, rehearsal.machine.device
-    )
+    batch = rehearsal.generated(rehearsal.source.train.labels[: config.batch_size])
 
     def train(log: Log, savepoint: Savepoint | None, images: Images, epochs: int) -> None:
         train_teacher(
@@ -92,8 +90,11 @@ def _reading(rehearsal: Rehearsal, epochs: int) -> Part:
     """Decoding: each image once where they are held in memory, else in every pass."""
     split, config, size = rehearsal.source.train, rehearsal.config.data, rehearsal.work.image_size
     sample = range(0, len(split), -(-len(split) // _DECODED))
-    found = probe_once(partial(decode_images, split, sample, size, config.workers), rehearsal.machine.device)
-    passes = 1 if held_bytes(len(split), size, config) else epochs
+    found = probe_once(
+        partial(decode_images, split, sample, size, config.workers, channels=rehearsal.work.channels),
+        rehearsal.machine.device,
+    )
+    passes = 1 if held_bytes(split, size, config) else epochs
     images = passes * len(split) + len(rehearsal.source.validation)
     return Part(found, images / len(sample))
 
@@ -102,9 +103,7 @@ def _scoring(rehearsal: Rehearsal, arch: str, networks: int) -> Part:
     """Scoring ``networks`` networks; a step is a batch."""
     images, batch = len(rehearsal.validation), rehearsal.config.evaluation.batch_size
     network = rehearsal.machine.place(rehearsal.network(arch))
-    sample = GeneratedImages(
-        rehearsal.source.validation.labels[:batch], rehearsal.work.image_size, rehearsal.machine.device
-    )
+    sample = rehearsal.generated(rehearsal.source.validation.labels[:batch])
     task = partial(score, network, sample, rehearsal.classes, rehearsal.preprocessing, rehearsal.machine, batch)
     return Part(probe(repeated(task), rehearsal.machine.device), networks * images / len(sample))
 
@@ -120,7 +119,7 @@ def statistics_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
 
     steps = len(rehearsal.train) / min(batch, mine)
     parts = [Part(probe(observe, rehearsal.machine.device), steps, len(units))]
-    if not held_bytes(len(rehearsal.train), rehearsal.work.image_size, rehearsal.config.data):
+    if not held_bytes(rehearsal.source.train, rehearsal.work.image_size, rehearsal.config.data):
         parts.append(_reading(rehearsal, 1))
     return Parts(parts, rehearsal.held, 2 * statistics_bytes(rehearsal, len(classes), mine))
 

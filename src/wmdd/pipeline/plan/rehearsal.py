@@ -52,7 +52,7 @@ class Rehearsal:
     @property
     def image_bytes(self) -> int:
         """The bytes of an image, one for each value."""
-        return 3 * self.work.image_size**2
+        return self.work.channels * self.work.image_size**2
 
     @cached_property
     def counts(self) -> list[int]:
@@ -62,30 +62,35 @@ class Rehearsal:
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """Side, mean and standard deviation."""
-        return Preprocessing(self.work.image_size)
+        channels = self.work.channels
+        return Preprocessing(self.work.image_size, (0.5,) * channels, (0.5,) * channels)
+
+    def generated(self, labels: Tensor) -> GeneratedImages:
+        """Noise in place of the images with these ``labels``."""
+        return GeneratedImages(labels, self.work.image_size, self.machine.device, self.work.channels)
 
     @cached_property
     def train(self) -> GeneratedImages:
         """As many training images as there are."""
-        return GeneratedImages(self.source.train.labels, self.work.image_size, self.machine.device)
+        return self.generated(self.source.train.labels)
 
     @cached_property
     def validation(self) -> GeneratedImages:
         """As many validation images as there are."""
-        return GeneratedImages(self.source.validation.labels, self.work.image_size, self.machine.device)
+        return self.generated(self.source.validation.labels)
 
     @property
     def held(self) -> int:
         """Bytes of the real images that a run holds in memory."""
         splits = (self.source.train, self.source.validation)
-        return sum(held_bytes(len(split), self.work.image_size, self.config.data) for split in splits)
+        return sum(held_bytes(split, self.work.image_size, self.config.data) for split in splits)
 
     def network(self, arch: str) -> nn.Module:
         """An untrained network of this run."""
         stem = self.config.teacher.stem
         assert stem != "auto", "settings are resolved before they are rehearsed"
         with seeded(self.config.seed, "plan"):
-            return build_network(arch, self.classes, self.work.image_size, stem)
+            return build_network(arch, self.classes, self.work.image_size, stem, self.work.channels)
 
     @cached_property
     def teacher(self) -> Teacher:
@@ -104,11 +109,8 @@ class Rehearsal:
     @cached_property
     def layers(self) -> dict[str, int]:
         """The norm layers that are matched, and the channels of each."""
-        side = self.work.image_size
         with torch.no_grad():
-            seen = self.teacher.observe(
-                torch.zeros(1, 3, side, side, dtype=self.machine.dtype, device=self.machine.device)
-            )
+            seen = self.teacher.observe(self.preprocessing.blank(self.machine.dtype, self.machine.device))
         return {name: moments.mean.shape[1] for name, moments in seen.moments.items()}
 
     @cached_property
@@ -147,6 +149,6 @@ class Rehearsal:
             atoms=torch.rand(count, ipc, self.width),
             weights=torch.full((count, ipc), 1 / ipc),
             moments=moments,
-            start=torch.zeros(count, ipc, 3, side, side, dtype=self.machine.dtype),
+            start=torch.zeros(count, ipc, self.work.channels, side, side, dtype=self.machine.dtype),
             real=tuple(self.features(classes)),
         )

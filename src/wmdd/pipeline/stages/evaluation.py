@@ -58,7 +58,7 @@ class EvaluationStage(Stage):
         assert stem != "auto", "settings are resolved before work begins"
         # Both methods' students of one seed begin with the same weights and see the same order: a paired comparison.
         with seeded(work.config.seed, "student-weights", seed):
-            network = build_network(unit.covers["student"], len(work.class_names), work.image_size, stem)
+            network = build_network(unit.covers["student"], len(work.class_names), work.image_size, stem, work.channels)
         network = train_student(
             network,
             images.images,

@@ -14,7 +14,7 @@ RANDOM_REAL = "random-real"
 
 @dataclass(frozen=True)
 class ImageSet:
-    """``images uint8 [M, 3, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1)."""
+    """``images uint8 [M, C, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1)."""
 
     images: Tensor
     labels: Tensor

@@ -101,7 +101,7 @@ class SynthesisStage(Stage):
 
 
 def _start(work: Workspace, k: int, g: int, statistics: ClassStatistics, barycenters: Barycenters) -> Tensor:
-    """Class ``k``'s first images, normalised ``[m, 3, S, S]``: noise, or real images."""
+    """Class ``k``'s first images, normalised ``[m, C, S, S]``: noise, or real images."""
     config, seed, features = work.config, work.synthesis_seed, statistics.features_of(k)
     select: dict[str, Callable[[], Tensor]] = {
         "real": lambda: nearest_distinct(barycenters.atoms[g], features),
@@ -110,7 +110,7 @@ def _start(work: Workspace, k: int, g: int, statistics: ClassStatistics, barycen
         "k-center": lambda: k_center(features, config.ipc),
     }
     if config.synthesis.init == "noise":
-        return noise(k, config.ipc, work.image_size, seed).to(work.machine.dtype)
+        return noise(k, config.ipc, work.image_size, seed, work.channels).to(work.machine.dtype)
     if config.synthesis.init == "patches":
         generator, batch = stream(seed, "patches", k), config.evaluation.batch_size
         members = work.train.take(statistics.index_of(k)[random_rows(features, MOST_IMAGES, generator)])

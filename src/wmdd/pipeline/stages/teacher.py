@@ -12,6 +12,7 @@ from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.units import Unit
 from wmdd.pipeline.workspace import UnitContext, Workspace
 from wmdd.runtime.random import seeded
+from wmdd.stages.channels import channel_statistics
 from wmdd.stages.scoring import score
 from wmdd.stages.teacher import train_teacher
 from wmdd.storage.json import write_json
@@ -26,6 +27,7 @@ class TeacherStage(Stage):
         "teacher",
         "seed",
         "data.image_size",
+        "data.channels",
         "data.flip",
         "data.validation",
         "data.split_seed",
@@ -37,10 +39,10 @@ class TeacherStage(Stage):
         return [Unit("teacher", {})]
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
-        config, preprocessing, names = work.config.teacher, Preprocessing(work.image_size), work.class_names
+        config, preprocessing, names = work.config.teacher, _preprocessing(work), work.class_names
         assert config.stem != "auto", "settings are resolved before work begins"
         with seeded(work.config.seed, "teacher-weights"):
-            network = build_network(config.arch, len(names), work.image_size, config.stem)
+            network = build_network(config.arch, len(names), work.image_size, config.stem, work.channels)
         if config.checkpoint is not None:
             load_weights(network, Path(config.checkpoint), config.arch)
             work.machine.place(network)
@@ -83,6 +85,13 @@ class TeacherStage(Stage):
             },
         )
         return [weights, facts]
+
+
+def _preprocessing(work: Workspace) -> Preprocessing:
+    """ImageNet's for RGB images; for others what the training images have."""
+    if work.channels == 3:
+        return Preprocessing(work.image_size)
+    return Preprocessing(work.image_size, *channel_statistics(work.train, work.config.evaluation.batch_size))
 
 
 def chance_level(counts: Sequence[int]) -> tuple[float, float]:
