@@ -55,6 +55,8 @@ class ArchiveTree(Tree):
         return sorted(self._folders.get(folder, ()))
 
     def images(self, folder: str) -> list[ImageFile]:
+        if not folder:
+            return self._images
         first, last = (bisect_left(self._images, (folder + end, 0)) for end in ("/", "0"))  # "0" follows "/"
         return self._images[first:last]
 

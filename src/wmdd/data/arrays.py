@@ -7,8 +7,8 @@ from hashlib import sha256
 import numpy as np
 import torch
 
+from wmdd.data.labels import held_out_rows
 from wmdd.data.source import ImageSource, Split
-from wmdd.data.split import hold_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,6 @@ def divided(
     name: str, class_names: Sequence[str], pixels: np.ndarray, labels: np.ndarray, share: float, seed: int
 ) -> ImageSource:
     """A source of which the share of each class is held out, chosen by ``seed``. Every class needs two images."""
-    held_out = np.zeros(len(labels), dtype=bool)
-    for k, class_name in enumerate(class_names):
-        mine = np.flatnonzero(labels == k)
-        held_out[mine[sorted(hold_out(len(mine), share, seed, class_name))]] = True
+    held_out = held_out_rows(labels, class_names, share, seed)
     train, validation = (array_split(pixels, labels, "all", np.flatnonzero(chosen)) for chosen in (~held_out, held_out))
     return ImageSource(name, tuple(class_names), train, validation)

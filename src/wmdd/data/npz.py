@@ -11,6 +11,7 @@ import numpy as np
 from wmdd.config.data import MOST_CHANNELS
 from wmdd.core.errors import DataError
 from wmdd.data.arrays import array_split, divided
+from wmdd.data.labels import check_labels, numbered
 from wmdd.data.source import ImageSource
 
 _TRAIN = (("x_train", "y_train"), ("train_images", "train_labels"))
@@ -41,7 +42,7 @@ def open_npz(path: Path, validation: float, seed: int, memory: float) -> ImageSo
         raise DataError(f"{path}: {one} has {counts[0]} channels and {other} {counts[1]}: both need as many")
     classes = _class_names(path, arrays, checked[0][1])
     for pair, (_, labels) in zip(parts, checked, strict=True):
-        _check_labels(path, pair[1], labels, classes, least=1 if len(parts) == 2 else 2)
+        check_labels(f"{path}: {pair[1]}", labels, classes, least=1 if len(parts) == 2 else 2)
     name = path.name.partition(".")[0]
     if len(parts) == 2:
         return ImageSource(name, classes, array_split(*checked[0], "train"), array_split(*checked[1], "validation"))
@@ -93,22 +94,8 @@ def _checked(path: Path, pair: tuple[str, str], arrays: Mapping[str, Any]) -> tu
 
 def _class_names(path: Path, arrays: Mapping[str, Any], labels: np.ndarray) -> tuple[str, ...]:
     if _CLASSES not in arrays:
-        return tuple(map(str, range(max(int(labels.max()) + 1, 1)))) if labels.max() < len(labels) else ()
+        return numbered(labels)
     names = arrays[_CLASSES]
     if names.ndim != 1 or names.dtype.kind != "U" or len(set(names.tolist())) != len(names):
         raise DataError(f"{path}: {_CLASSES} should be a list of different strings, one for each class")
     return tuple(names.tolist())
-
-
-def _check_labels(path: Path, name: str, labels: np.ndarray, classes: tuple[str, ...], least: int) -> None:
-    if len(classes) < 2:
-        raise DataError(f"{path}: {name} should number at least two classes from 0 up")
-    if labels.min() < 0 or labels.max() >= len(classes):
-        wrong = int(labels.min() if labels.min() < 0 else labels.max())
-        raise DataError(f"{path}: {name} has the label {wrong}, but there are the classes 0 to {len(classes) - 1}")
-    counts = np.bincount(labels, minlength=len(classes))
-    if counts.min() < least:
-        raise DataError(
-            f"{path}: {name} has {counts.min()} image(s) of class {classes[counts.argmin()]!r}: "
-            f"every class needs at least {least}"
-        )

@@ -11,6 +11,7 @@ from wmdd.data.digits import open_digits
 from wmdd.data.disk import DiskTree
 from wmdd.data.folder import open_folder
 from wmdd.data.npz import open_npz
+from wmdd.data.shards import holds_samples, open_shards, shards_in
 from wmdd.data.source import ImageSource
 from wmdd.data.table import open_table
 from wmdd.data.tar_archive import CompressedTarTree, TarTree, is_compressed
@@ -19,7 +20,7 @@ from wmdd.data.zip_archive import ZipTree
 
 _SIZES = (32, 64, 96, 128, 160, 192, 224)
 _SAMPLE = 64
-_KINDS = "'digits', an image folder, an archive of one, or a .csv or .npz file"
+_KINDS = "'digits', an image folder, an archive of one, WebDataset shards, or a .csv or .npz file"
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -39,6 +40,8 @@ def open_source(config: DataConfig) -> ImageSource:
         return open_table(path, config.validation, config.split_seed)
     if layout := cifar_layout(path):
         return open_cifar(path, layout)
+    if shards := _shards(path):
+        return open_shards(path if path.is_dir() else path.parent, shards, config.validation, config.split_seed)
     return open_folder(_open_tree(path, memory), config.validation, config.split_seed)
 
 
@@ -48,6 +51,14 @@ def _check_exists(path: Path) -> None:
         raise DataError(f"{path} does not exist or may not be entered: give {_KINDS}")
     if not os.path.isdir(path) and not os.path.isfile(path):
         raise DataError(f"{path} is neither a folder nor a file: give {_KINDS}")
+
+
+def _shards(path: Path) -> list[Path]:
+    """The WebDataset shards that ``path`` is, or is a folder of."""
+    if os.path.isdir(path):
+        return shards_in(path)
+    is_shard = path.suffix.lower() == ".tar" and not is_compressed(path) and holds_samples(path)
+    return [path] if is_shard else []
 
 
 def _open_tree(path: Path, memory: float) -> Tree:
