@@ -30,6 +30,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "seed": NATURALS,
     "data.source": st.text(max_size=30),
     "data.image_size": st.one_of(st.just("auto"), st.integers(8, 4096)),
+    "data.channels": st.one_of(st.just("auto"), st.integers(1, 16)),
     "data.validation": st.floats(0.001, 0.999),
     "data.split_seed": NATURALS,
     "data.flip": st.one_of(st.just("auto"), st.booleans()),
