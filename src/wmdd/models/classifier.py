@@ -21,9 +21,8 @@ def find_classifiers(network: nn.Module, image: Tensor, name: str) -> tuple[nn.M
     Raises:
         ModelError: there is no such layer.
     """
-    named = network.get_classifier() if hasattr(network, "get_classifier") else None  # type: ignore[operator]
-    told = tuple(layer for layer in (named if isinstance(named, tuple | list) else [named]) if _is_module(layer))
-    if len(told) > 1 or isinstance(told[0] if told else None, _LINEAR):
+    told = _told(network)
+    if len(told) > 1 or (told and isinstance(told[0], _LINEAR)):
         return told
     if (last := _last_linear(network, image)) is not None:
         return (last,)
@@ -48,8 +47,10 @@ def as_features(entered: Iterable[Tensor]) -> Tensor:
     return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
 
 
-def _is_module(layer: object) -> bool:
-    return isinstance(layer, nn.Module)
+def _told(network: nn.Module) -> tuple[nn.Module, ...]:
+    named = network.get_classifier() if hasattr(network, "get_classifier") else None  # type: ignore[operator]
+    layers = named if isinstance(named, tuple | list) else (named,)
+    return tuple(layer for layer in layers if isinstance(layer, nn.Module))
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from torch import nn
 
 @torch.no_grad()
 def refusal(network: nn.Module, image_size: int, channels: int) -> str:
-    """Why ``network`` cannot take an image ``[channels, image_size, image_size]``, or nothing; left in training mode."""
+    """Why ``network`` cannot take an image ``[channels, S, S]``, or nothing; it is left in training mode."""
     try:
         network.eval()(torch.zeros(1, channels, image_size, image_size))
     except Exception as error:  # every network fails in a way of its own

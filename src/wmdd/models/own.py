@@ -42,12 +42,12 @@ class OwnNetwork:
             raise ModelError(f"teacher is of type {type(self.network).__name__}: give a torch.nn.Module.")
         if (self.mean is None) != (self.std is None):
             raise ModelError("the teacher has a mean or a std, but needs both or none: give both.")
-        if self.mean is not None and self.std is not None:
-            if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
-                raise ModelError(
-                    f"the teacher has mean {tuple(self.mean)} and std {tuple(self.std)}: give a number for each "
-                    "channel, and each std above 0."
-                )
+        mean, std = self.mean or (), self.std or ()
+        if len(mean) != len(std) or not all(value > 0 for value in std):
+            raise ModelError(
+                f"the teacher has mean {tuple(mean)} and std {tuple(std)}: give a number for each channel, and each "
+                "std above 0."
+            )
         for name, value in self.network.state_dict().items():
             if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized:
                 raise ModelError(f"the teacher's {name!r} is no plain tensor: give a network of plain tensors.")

@@ -46,7 +46,8 @@ class Teacher:
         """Logits, penultimate features and per-image moments at every norm layer, in one forward pass.
 
         ``x [B, C, S, S]`` is normalised; differentiable with respect to it. Features are the classifier's input
-        ``[B, D]`` (see :func:`wmdd.models.classifier.find_classifiers`); moments are those of the norm layers' inputs (see :func:`wmdd.models.taps.norm_layers`).
+        ``[B, D]`` (see :func:`wmdd.models.classifier.find_classifiers`); moments are those of the norm layers' inputs
+        (see :func:`wmdd.models.taps.norm_layers`).
         """
         moments: dict[str, Moments] = {}
         features: list[Tensor] = []

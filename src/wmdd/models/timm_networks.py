@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import timm
 from torch import nn
@@ -76,7 +77,7 @@ def _create(arch: str, num_classes: int, image_size: int, channels: int, *, pret
     return network
 
 
-def _timm(arch: str, num_classes: int, channels: int, pretrained: bool, **size: int) -> nn.Module:
+def _timm(arch: str, num_classes: int, channels: int, pretrained: bool, **size: Any) -> nn.Module:
     network: nn.Module = timm.create_model(
         arch, pretrained=pretrained, num_classes=num_classes, in_chans=channels, **size
     )

@@ -61,6 +61,8 @@ def fetch_torchvision(arch: str) -> dict[str, Tensor]:
 
 def _known(arch: str) -> str:
     name, names = arch.removeprefix(PREFIX), torchvision_names()
+    if name in _SEVERAL_OUTPUTS:
+        raise ModelError(f"{arch!r} has several outputs in training, which are not supported: name another network.")
     if name not in names:
         near = " or ".join(PREFIX + close for close in difflib.get_close_matches(name, names, n=2))
         hint = f" (did you mean {near}?)" if near else ""
@@ -85,8 +87,13 @@ def _take_channels(network: nn.Module, channels: int) -> None:
     for name, old in network.named_modules():
         if isinstance(old, nn.Conv2d):
             new = nn.Conv2d(
-                channels, old.out_channels, old.kernel_size, old.stride, old.padding, bias=old.bias is not None
-            )  # type: ignore[arg-type]
+                channels,
+                old.out_channels,
+                old.kernel_size,  # type: ignore[arg-type]
+                old.stride,  # type: ignore[arg-type]
+                old.padding,  # type: ignore[arg-type]
+                bias=old.bias is not None,
+            )
             nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
             network.set_submodule(name, new)
             return

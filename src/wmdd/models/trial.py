@@ -1,34 +1,14 @@
 """Trying a network out before hours of work hang on it."""
 
-from pathlib import Path
-from typing import Literal
-
 import torch
 from torch import nn
 
 from wmdd.core.errors import ModelError
 from wmdd.core.types import Preprocessing
-from wmdd.models.checkpoint import load_weights
+from wmdd.models.initial import Weights, initial_teacher
 from wmdd.models.own import is_own
-from wmdd.models.published import build_published
 from wmdd.models.registry import Stem, build_network
 from wmdd.models.teacher import Teacher
-
-
-def initial_teacher(
-    arch: str, num_classes: int, image_size: int, stem: Stem, channels: int, weights: Path | Literal["published"] | None
-) -> nn.Module:
-    """The network as it is before any training: untrained, or with the ``weights`` of a file or the published ones.
-
-    Raises:
-        ModelError: there is no such network, or the weights do not fit or cannot be reached.
-    """
-    if weights == "published":
-        return build_published(arch, num_classes, image_size, channels)
-    network = build_network(arch, num_classes, image_size, stem, channels)
-    if weights is not None:
-        load_weights(network, weights, arch)
-    return network
 
 
 def try_student(arch: str, num_classes: int, image_size: int, stem: Stem, channels: int) -> None:
@@ -47,7 +27,7 @@ def try_teacher(
     image_size: int,
     stem: Stem,
     channels: int,
-    weights: Path | Literal["published"] | None,
+    weights: Weights,
     smallest_batch: int,
 ) -> None:
     """Build the network, load its ``weights`` or see whether it can be trained, and observe one image.
