@@ -76,7 +76,9 @@ def _plain(settings: dict[str, object]) -> dict[str, object]:
     ],
 )
 def test_a_teacher_of_every_family(arch: str, epochs: int, colours: Path, tmp_path: Path) -> None:
-    made = wmdd.distill(colours, tmp_path / "run", ipc=1, settings=SETTINGS | {"teacher.arch": arch, "teacher.epochs": epochs})
+    made = wmdd.distill(
+        colours, tmp_path / "run", ipc=1, settings=SETTINGS | {"teacher.arch": arch, "teacher.epochs": epochs}
+    )
     assert made.images.shape == (3, 3, 32, 32)
     means = made.images.double().mean((2, 3))
     assert means.argmax(1).tolist() == [0, 1, 2]  # they are of their classes
