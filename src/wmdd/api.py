@@ -54,7 +54,7 @@ def distill(
     given = {**({} if data is None else {"data.source": str(data)}), **essentials}
     changes = merge(read_preset(preset) if preset else {}, nested(given))
     changes = merge(changes, nested(settings or {}))
-    own = OwnNetwork(teacher) if isinstance(teacher, nn.Module) else teacher
+    own = teacher if teacher is None or isinstance(teacher, OwnNetwork) else OwnNetwork(teacher)
     if own is not None:
         changes = _with_own_teacher(changes, own, settings or {})
     with Reporter(quiet=quiet) as reporter, lent(own):

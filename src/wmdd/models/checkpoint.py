@@ -64,7 +64,7 @@ def _refuse_shapes(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], 
         if len(rows) == 1:
             ((have, want),) = rows
             raise ModelError(
-                f"{what} is for {have} classes (so many rows has {min(pairs)!r}), but the data have {want}: "
+                f"{what} is for {have} classes ({min(pairs)!r} has so many rows), but the data have {want}: "
                 f"give weights of {arch} for those classes, or train one without."
             )
     key, (found, wanted) = min(pairs.items())

@@ -9,7 +9,7 @@ import timm
 from torch import nn
 
 from wmdd.core.errors import ModelError
-from wmdd.models.fitting import refusal
+from wmdd.models.fitting import first_sentence, refusal
 from wmdd.models.torchvision_networks import torchvision_names
 
 
@@ -33,7 +33,10 @@ def published_timm(arch: str) -> tuple[int, tuple[float, ...], tuple[float, ...]
         ModelError: there is no such network, or it has no published weights.
     """
     _require_known(arch)
-    weights = timm.get_pretrained_cfg(arch)
+    try:
+        weights = timm.get_pretrained_cfg(arch)
+    except RuntimeError as error:  # the name before the dot is known, what follows is not
+        raise ModelError(f"timm has no published weights {arch!r}: {first_sentence(error)}.") from error
     if weights is None or not weights.has_weights:
         raise ModelError(f"timm has no published weights of {arch!r}: leave teacher.pretrained off to train it.")
     return weights.num_classes, tuple(weights.mean), tuple(weights.std)

@@ -9,7 +9,7 @@ from wmdd.config import RunConfig, TeacherConfig
 from wmdd.core.errors import SettingsError
 from wmdd.core.paths import absolute
 from wmdd.data import ImageSource, natural_size
-from wmdd.models import Weights, default_arch, is_lent, is_own, resolve_stem, try_student, try_teacher
+from wmdd.models import Weights, default_arch, is_own, resolve_stem, try_student, try_teacher
 from wmdd.runtime.device import default_device, default_precision, default_threads, find_device
 
 
@@ -68,7 +68,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
 def try_out(config: RunConfig, source: ImageSource, *, teacher_made: bool = False) -> None:
     """Find out now, not after hours, whether the machine and the networks of resolved settings can be used.
 
-    Of a teacher that is ``teacher_made`` already, a network object may be absent: some stages do without.
+    A teacher that is ``teacher_made`` already has its weights in the run: where they came from may be gone.
 
     Raises:
         SettingsError: the device is absent.
@@ -83,7 +83,7 @@ def try_out(config: RunConfig, source: ImageSource, *, teacher_made: bool = Fals
     images = len(source.train)
     smallest_batch = images // math.ceil(images / config.teacher.batch_size)
     arch = config.teacher.arch
-    if not (teacher_made and is_own(arch) and not is_lent(arch)):
+    if not teacher_made:
         try_teacher(arch, classes, size, stem, channels, weights_of(config.teacher), smallest_batch)
     for student in config.evaluation.students:
         if student != config.teacher.arch:

@@ -76,7 +76,7 @@ def refusal(path: Path, into: nn.Module | None = None) -> str:
 def test_weights_for_other_classes_are_refused(tmp_path: Path) -> None:
     torch.save(network(7).state_dict(), tmp_path / "w.pt")
     text = refusal(tmp_path / "w.pt")
-    assert "w.pt is for 7 classes (so many rows has 'classifier.bias'), but the data have 3:" in text
+    assert "w.pt is for 7 classes ('classifier.bias' has so many rows), but the data have 3:" in text
 
 
 def test_weights_of_another_width_are_not_taken_for_other_classes(tmp_path: Path) -> None:
