@@ -97,6 +97,11 @@ def weights_of(teacher: TeacherConfig) -> Weights:
     return None if teacher.checkpoint is None else Path(teacher.checkpoint)
 
 
+def is_trained(teacher: TeacherConfig) -> bool:
+    """Whether the teacher is trained here, as its weights come from nowhere else."""
+    return weights_of(teacher) is None and not is_own(teacher.arch)
+
+
 def _stem(teacher: TeacherConfig, size: int) -> Literal["small", "imagenet"]:
     if teacher.pretrained and teacher.checkpoint is not None:
         raise SettingsError("teacher.pretrained and teacher.checkpoint both name weights: give one of them.")

@@ -8,7 +8,7 @@ from wmdd.core.hashing import digest_file
 from wmdd.core.types import Preprocessing
 from wmdd.models import initial_teacher, is_own, lent_network, published
 from wmdd.models.stems import has_imagenet_stem
-from wmdd.pipeline.resolve import weights_of
+from wmdd.pipeline.resolve import is_trained, weights_of
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.units import Unit
 from wmdd.pipeline.workspace import UnitContext, Workspace
@@ -46,7 +46,7 @@ class TeacherStage(Stage):
             network = initial_teacher(
                 config.arch, len(names), work.image_size, config.stem, work.channels, weights_of(config)
             )
-        trained = weights_of(config) is None and not is_own(config.arch)
+        trained = is_trained(config)
         if not trained:
             work.machine.place(network)
         else:
