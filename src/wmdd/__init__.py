@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wmdd.api import compare, distill, evaluate, export, load
     from wmdd.core.errors import WmddError
     from wmdd.core.types import Barycenters, ClassStatistics, DistilledDataset, Preprocessing, SoftLabels
+    from wmdd.models.own import OwnNetwork
     from wmdd.models.teacher import Teacher
 
 _HOMES = {
@@ -24,6 +25,7 @@ _HOMES = {
     "Barycenters": "wmdd.core.types",
     "ClassStatistics": "wmdd.core.types",
     "DistilledDataset": "wmdd.core.types",
+    "OwnNetwork": "wmdd.models.own",
     "Preprocessing": "wmdd.core.types",
     "SoftLabels": "wmdd.core.types",
     "Teacher": "wmdd.models.teacher",
@@ -33,6 +35,7 @@ __all__ = [
     "Barycenters",
     "ClassStatistics",
     "DistilledDataset",
+    "OwnNetwork",
     "Preprocessing",
     "SoftLabels",
     "Teacher",

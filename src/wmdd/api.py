@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from wmdd.comparison.compare import run_comparison
 from wmdd.comparison.settings import asked_for
 from wmdd.comparison.table import NAME
 from wmdd.config import RunConfig
 from wmdd.config.load import merge, nested, parse, to_values
 from wmdd.config.presets import read_preset
+from wmdd.core.errors import SettingsError
 from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
 from wmdd.data import open_source
 from wmdd.exports import export_run, is_export, load_export
+from wmdd.models import OwnNetwork, lent
 from wmdd.pipeline.artifacts import load_distilled
 from wmdd.pipeline.plan.plan import Plan, make_plan
 from wmdd.pipeline.resolve import resolve
@@ -32,6 +36,7 @@ def distill(
     *,
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    teacher: nn.Module | OwnNetwork | None = None,
     quiet: bool = True,
     **essentials: Any,
 ) -> DistilledDataset:
@@ -39,18 +44,32 @@ def distill(
 
     ``data`` is an image folder, a zip or tar archive of one, or ``"digits"`` (None: what ``preset`` says, else the
     digits); ``essentials`` are top-level settings (``ipc=10``); ``settings`` maps dotted names to values
-    (``{"synthesis.steps": 500}``). Called again with the same arguments it goes on from where it was, or returns at
-    once.
+    (``{"synthesis.steps": 500}``). ``teacher`` is a trained network ``[B, C, S, S] -> logits [B, K]`` in place of one
+    that is named in the settings; as :class:`~wmdd.models.own.OwnNetwork` with a mean and std of its own. Called again
+    with the same arguments it goes on from where it was, or returns at once.
 
     Raises:
         WmddError: the data, a setting or the folder cannot be used; the sentence says why.
     """
     given = {**({} if data is None else {"data.source": str(data)}), **essentials}
     changes = merge(read_preset(preset) if preset else {}, nested(given))
-    with Reporter(quiet=quiet) as reporter:
-        work = begin(Path(out), merge(changes, nested(settings or {})), reporter)
+    changes = merge(changes, nested(settings or {}))
+    own = teacher if teacher is None or isinstance(teacher, OwnNetwork) else OwnNetwork(teacher)
+    if own is not None:
+        changes = _with_own_teacher(changes, own, settings or {})
+    with Reporter(quiet=quiet) as reporter, lent(own):
+        work = begin(Path(out), changes, reporter)
         complete(work)
     return load_distilled(work.run)
+
+
+def _with_own_teacher(changes: Mapping[str, Any], own: OwnNetwork, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``changes``, with ``own`` in place of the network that a preset names."""
+    named = nested(settings).get("teacher", {})
+    for name in ("arch", "checkpoint", "pretrained"):
+        if name in named:
+            raise SettingsError(f"teacher.{name} is set, but teacher= gives a network: give one of them.")
+    return merge(changes, {"teacher": {"arch": own.arch, "checkpoint": None, "pretrained": False}})
 
 
 def load(path: str | Path) -> DistilledDataset:

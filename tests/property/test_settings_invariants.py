@@ -39,6 +39,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "teacher.arch": NAMES,
     "teacher.stem": st.sampled_from(["auto", "small", "imagenet"]),
     "teacher.checkpoint": st.one_of(st.none(), NAMES),
+    "teacher.pretrained": st.booleans(),
     "teacher.epochs": COUNTS,
     "teacher.batch_size": COUNTS,
     "teacher.lr": POSITIVES,

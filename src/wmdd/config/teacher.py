@@ -12,12 +12,20 @@ from wmdd.config.settings import Count, Fraction, NonNegative, Positive, setting
 class TeacherConfig:
     """Settings of the teacher and of its training (SGD with Nesterov momentum, cosine schedule)."""
 
-    arch: str = setting("auto", "any timm network, or convnet3; auto: convnet3 up to 32 px, else resnet18", flag="arch")
+    arch: str = setting(
+        "auto",
+        "any timm network, torchvision:NAME, or convnet3; auto: convnet3 up to 32 px, else resnet18",
+        flag="arch",
+    )
     stem: Literal["auto", "small", "imagenet"] = setting(
         "auto", "first layers of ResNets: small (3x3, no pooling; auto up to 64 px) or imagenet (7x7/2 and pooling)"
     )
     checkpoint: str | None = setting(
         None, "weights to load instead of training (.safetensors, or .pt of plain tensors)"
+    )
+    pretrained: bool = setting(
+        False,
+        "fetch the weights that timm or torchvision publish, for these very classes, instead of training",
     )
     epochs: Count = setting(20, "passes over the training data", flag="teacher-epochs")
     batch_size: Count = setting(64, "images per step")

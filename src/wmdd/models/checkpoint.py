@@ -1,6 +1,7 @@
 """Loading weights that a user brings: plain tensors only, never code."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from wmdd.core.errors import ModelError
+from wmdd.models.key_names import look_like_torchvision, renamed
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "model_state")
 
@@ -17,25 +19,58 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "model_state")
 def load_weights(network: nn.Module, path: Path, arch: str) -> None:
     """Load ``.safetensors``, or ``.pt``/``.pth`` of plain tensors, into ``network`` in place, all keys matching.
 
+    Names may be the network's own or others that :func:`~wmdd.models.key_names.renamed` knows.
+
     Raises:
         ModelError: the file is missing, damaged, holds anything but tensors, or belongs to another network.
     """
-    state = {key.removeprefix("module."): value for key, value in _read(path).items()}
+    load_state(network, _read(path), f"checkpoint {path}", arch)
+
+
+def load_state(network: nn.Module, found: Mapping[str, Tensor], what: str, arch: str) -> None:
+    """Load the tensors ``found``, which messages call ``what``, into ``network`` in place, all keys matching.
+
+    Raises:
+        ModelError: they belong to another network, or are sparse or quantised.
+    """
     expected = network.state_dict()
-    missing, extra = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
-    if missing or extra:
-        what = f"it lacks {missing[0]!r}" if missing else f"it has {extra[0]!r}, which the network has not"
-        raise ModelError(f"checkpoint {path} is not of {arch}: {what} ({len(missing)} missing, {len(extra)} unknown).")
-    for key, value in expected.items():
-        if state[key].shape != value.shape:
-            raise ModelError(
-                f"checkpoint {path} does not fit {arch}: {key!r} has shape {tuple(state[key].shape)}, "
-                f"this network and data need {tuple(value.shape)}."
-            )
+    state = renamed(found, expected)
+    _refuse_names(state, expected, what, arch)
+    _refuse_shapes(state, expected, what, arch)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:  # sparse or quantised tensors, for example
-        raise ModelError(f"checkpoint {path} holds tensors that are not plain: save plain float tensors.") from error
+        raise ModelError(f"{what} holds tensors that are not plain: save plain float tensors.") from error
+
+
+def _refuse_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str, arch: str) -> None:
+    missing, extra = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
+    if not missing and not extra:
+        return
+    why = f"it lacks {missing[0]!r}" if missing else f"it has {extra[0]!r}, which the network has not"
+    hint = ""
+    if look_like_torchvision(state) and not arch.startswith("torchvision:"):
+        hint = "; its names look like torchvision's, whose networks are called torchvision:NAME here"
+    raise ModelError(f"{what} is not of {arch}: {why} ({len(missing)} missing, {len(extra)} unknown){hint}.")
+
+
+def _refuse_shapes(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str, arch: str) -> None:
+    pairs = {key: (state[key].shape, value.shape) for key, value in expected.items() if state[key].shape != value.shape}
+    if not pairs:
+        return
+    # Only of the last layer can the rows alone differ: of any other, the next one's columns would differ too.
+    if all(have[1:] == want[1:] and have and want for have, want in pairs.values()):
+        rows = {(have[0], want[0]) for have, want in pairs.values()}
+        if len(rows) == 1:
+            ((have, want),) = rows
+            raise ModelError(
+                f"{what} is for {have} classes ({min(pairs)!r} has so many rows), but the data have {want}: "
+                f"give weights of {arch} for those classes, or train one without."
+            )
+    key, (found, wanted) = min(pairs.items())
+    raise ModelError(
+        f"{what} does not fit {arch}: {key!r} has shape {tuple(found)}, this network and data need {tuple(wanted)}."
+    )
 
 
 def _read(path: Path) -> dict[str, Tensor]:

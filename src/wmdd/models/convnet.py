@@ -4,6 +4,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+CONVNET3 = "convnet3"
+
 
 class ConvNet3(nn.Module):
     """Three blocks of 3x3 convolution (128 channels), BatchNorm, ReLU and 2x2 average pooling, then global pooling.

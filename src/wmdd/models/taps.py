@@ -62,7 +62,9 @@ def norm_layers(network: nn.Module) -> dict[str, tuple[nn.Module, int]]:
     if not found:
         found = {name: (layer, dim) for name, layer in network.named_modules() if (dim := _channel_dim(layer))}
     if not found:
-        raise ModelError(f"{type(network).__name__} has no norm layers, so there are no statistics to match.")
+        raise ModelError(
+            f"{type(network).__name__} has no norm layers, so there are no statistics to match: use another network."
+        )
     return found
 
 

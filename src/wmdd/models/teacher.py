@@ -6,15 +6,16 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from wmdd.core.errors import ModelError
 from wmdd.core.types import Moments, Observation, Preprocessing
+from wmdd.models.classifier import as_features, find_classifiers
 from wmdd.models.taps import norm_layers, tap_input, tap_moments
 
 
 class Teacher:
     """A frozen network in eval mode, with what it needs to be used: preprocessing and class names.
 
-    ``arch`` and ``stem`` say how it was built; ``sha256`` is the hash of its weights file.
+    ``arch`` and ``stem`` say how it was built; ``sha256`` is the hash of its weights file. Raises ``ModelError`` where
+    the network has no norm layers, or no layer whose input are its features.
     """
 
     def __init__(
@@ -34,10 +35,7 @@ class Teacher:
         self.class_names = class_names
         self.sha256 = sha256
         self._norms = norm_layers(network)
-        classifier = network.get_classifier() if hasattr(network, "get_classifier") else None  # type: ignore[operator]
-        if not isinstance(classifier, nn.Module):
-            raise ModelError(f"{arch} has no single classifier layer, so its features cannot be observed.")
-        self._classifier = classifier
+        self._classifiers = find_classifiers(network, self._random_image(), arch)
 
     def logits(self, x: Tensor) -> Tensor:
         """Class scores ``[B, K]`` of a normalised batch ``[B, C, S, S]``."""
@@ -48,22 +46,32 @@ class Teacher:
         """Logits, penultimate features and per-image moments at every norm layer, in one forward pass.
 
         ``x [B, C, S, S]`` is normalised; differentiable with respect to it. Features are the classifier's input
-        ``[B, D]``; moments are those of the norm layers' inputs (see :func:`wmdd.models.taps.norm_layers`).
+        ``[B, D]`` (see :func:`wmdd.models.classifier.find_classifiers`); moments are those of the norm layers' inputs
+        (see :func:`wmdd.models.taps.norm_layers`).
         """
         moments: dict[str, Moments] = {}
         features: list[Tensor] = []
         with ExitStack() as hooks:
             for name, (layer, channel_dim) in self._norms.items():
                 hooks.enter_context(tap_moments(layer, channel_dim, _recorder(moments, name)))
-            hooks.enter_context(tap_input(self._classifier, lambda value: features.append(value.flatten(1))))
+            for classifier in self._classifiers:
+                hooks.enter_context(tap_input(classifier, features.append))
             logits = self.logits(x)
-        return Observation(logits, features[0], moments)
+        assert features, f"no classifier of {self.arch} runs"
+        return Observation(logits, as_features(features), moments)
 
     @torch.no_grad()
     def num_features(self) -> int:
         """The feature width D."""
+        return self.observe(self._blank()).features.shape[1]
+
+    def _blank(self) -> Tensor:
         weight = next(self.network.parameters())
-        return self.observe(self.preprocessing.blank(dtype=weight.dtype, device=weight.device)).features.shape[1]
+        return self.preprocessing.blank(dtype=weight.dtype, device=weight.device)
+
+    def _random_image(self) -> Tensor:
+        blank = self._blank()  # of zeros alone, layers without bias would all look alike
+        return torch.rand(blank.shape, generator=torch.Generator().manual_seed(0)).to(blank)
 
 
 def _recorder(moments: dict[str, Moments], name: str) -> Callable[[Moments], None]:

@@ -1,13 +1,12 @@
 """Trying a network out before hours of work hang on it."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
 from wmdd.core.errors import ModelError
 from wmdd.core.types import Preprocessing
-from wmdd.models.checkpoint import load_weights
+from wmdd.models.initial import Weights, initial_teacher
+from wmdd.models.own import is_own
 from wmdd.models.registry import Stem, build_network
 from wmdd.models.teacher import Teacher
 
@@ -28,26 +27,26 @@ def try_teacher(
     image_size: int,
     stem: Stem,
     channels: int,
-    checkpoint: Path | None,
+    weights: Weights,
     smallest_batch: int,
 ) -> None:
-    """Build the network, load ``checkpoint`` or see whether it can be trained, and observe one image.
+    """Build the network, load its ``weights`` or see whether it can be trained, and observe one image.
 
     Raises:
-        ModelError: as of :func:`try_student`; or the checkpoint does not fit, the network cannot be trained on batches
-            as small as ``smallest_batch``, or it cannot be observed.
+        ModelError: as of :func:`try_student`; or the weights do not fit or cannot be reached, the network cannot be
+            trained on batches as small as ``smallest_batch``, or it cannot be observed.
     """
     with torch.random.fork_rng(devices=[]):
-        network = build_network(arch, num_classes, image_size, stem, channels)
-        if checkpoint is not None:
-            load_weights(network, checkpoint, arch)
-        elif smallest_batch == 1:
+        network = initial_teacher(arch, num_classes, image_size, stem, channels, weights)
+        if weights is None and not is_own(arch) and smallest_batch == 1:
             _train_on_one(network, arch, image_size, channels)
     names = tuple(map(str, range(num_classes)))
     any_values = Preprocessing(image_size, (0.5,) * channels, (0.5,) * channels)
-    teacher = Teacher(network, arch=arch, stem=stem, preprocessing=any_values, class_names=names)
     try:
+        teacher = Teacher(network, arch=arch, stem=stem, preprocessing=any_values, class_names=names)
         teacher.num_features()
+    except ModelError:
+        raise
     except Exception as error:  # a norm layer that runs twice, a classifier that does not run at all, ...
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ModelError(

@@ -49,18 +49,27 @@ def load_teacher(run: RunDirectory) -> Teacher:
             f"distilled from it: train it longer or otherwise (--teacher-epochs, --teacher.lr, --arch) "
             "with `--redo teacher`."
         )
-    size = facts["image_size"]
-    network = build_network(facts["arch"], len(facts["class_names"]), size, facts["stem"], len(facts["mean"]))
+    shown = _preprocessing(facts)
+    network = build_network(facts["arch"], len(facts["class_names"]), shown.image_size, facts["stem"], shown.channels)
     weights = run.file(record, ".safetensors")
     load_weights(network, weights, facts["arch"])
     return Teacher(
         network,
         arch=facts["arch"],
         stem=facts["stem"],
-        preprocessing=Preprocessing(size, tuple(facts["mean"]), tuple(facts["std"])),
+        preprocessing=shown,
         class_names=tuple(facts["class_names"]),
         sha256=next(sha for name, sha in record.files.items() if name.endswith(".safetensors")),
     )
+
+
+def load_preprocessing(run: RunDirectory) -> Preprocessing:
+    """How images enter the run's networks, known without building the teacher."""
+    return _preprocessing(teacher_facts(run))
+
+
+def _preprocessing(facts: dict[str, Any]) -> Preprocessing:
+    return Preprocessing(facts["image_size"], tuple(facts["mean"]), tuple(facts["std"]))
 
 
 # --- statistics -------------------------------------------------------------------------------------------------------
@@ -204,7 +213,7 @@ def load_distilled(run: RunDirectory) -> DistilledDataset:
         labels=torch.arange(len(names)).repeat_interleave(ipc),
         weights=_weights(run, config, len(names)),
         class_names=names,
-        preprocessing=Preprocessing(facts["image_size"], tuple(facts["mean"]), tuple(facts["std"])),
+        preprocessing=_preprocessing(facts),
         provenance={"run": str(run.path), "teacher": facts["sha256"], "data": run.data().get("fingerprint", "")},
     )
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from wmdd.config import RunConfig
+from wmdd.config import RunConfig, TeacherConfig
 from wmdd.core.errors import SettingsError
 from wmdd.core.paths import absolute
 from wmdd.data import ImageSource, natural_size
-from wmdd.models import default_arch, resolve_stem, try_student, try_teacher
+from wmdd.models import Weights, default_arch, is_own, resolve_stem, try_student, try_teacher
 from wmdd.runtime.device import default_device, default_precision, default_threads, find_device
 
 
@@ -17,7 +17,8 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     """``config`` with every "auto" resolved for these images and this machine, and paths made absolute.
 
     Raises:
-        SettingsError: there are not enough images for the wanted IPC, or the class count does not allow the group size.
+        SettingsError: there are not enough images for the wanted IPC, or the class count does not allow the group size,
+            or settings contradict one another.
     """
     data = replace(
         config.data,
@@ -31,7 +32,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     teacher = replace(
         config.teacher,
         arch=default_arch(size) if config.teacher.arch == "auto" else config.teacher.arch,
-        stem=resolve_stem(size) if config.teacher.stem == "auto" else config.teacher.stem,
+        stem=_stem(config.teacher, size),
         checkpoint=config.teacher.checkpoint and absolute(config.teacher.checkpoint),
     )
     device = default_device() if config.runtime.device == "auto" else config.runtime.device
@@ -41,7 +42,8 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         precision=default_precision(device) if config.runtime.precision == "auto" else config.runtime.precision,
         threads=default_threads() if config.runtime.threads == "auto" else config.runtime.threads,
     )
-    students = tuple(dict.fromkeys(teacher.arch if name == "auto" else name for name in config.evaluation.students))
+    usual = default_arch(size) if is_own(teacher.arch) else teacher.arch  # an object has no untrained form
+    students = tuple(dict.fromkeys(usual if name == "auto" else name for name in config.evaluation.students))
     group = config.synthesis.group_size
     if group == "auto":
         # Statistics of all classes together want many classes in a group; of each class, no more than fill a batch.
@@ -63,8 +65,10 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     return resolved
 
 
-def try_out(config: RunConfig, source: ImageSource) -> None:
+def try_out(config: RunConfig, source: ImageSource, *, teacher_made: bool = False) -> None:
     """Find out now, not after hours, whether the machine and the networks of resolved settings can be used.
+
+    A teacher that is ``teacher_made`` already has its weights in the run: where they came from may be gone.
 
     Raises:
         SettingsError: the device is absent.
@@ -76,13 +80,36 @@ def try_out(config: RunConfig, source: ImageSource) -> None:
     channels = config.data.channels
     assert channels != "auto", "settings are resolved before they are tried"
     find_device(config.runtime.device)
-    checkpoint = None if config.teacher.checkpoint is None else Path(config.teacher.checkpoint)
     images = len(source.train)
     smallest_batch = images // math.ceil(images / config.teacher.batch_size)
-    try_teacher(config.teacher.arch, classes, size, stem, channels, checkpoint, smallest_batch)
+    arch = config.teacher.arch
+    if not teacher_made:
+        try_teacher(arch, classes, size, stem, channels, weights_of(config.teacher), smallest_batch)
     for student in config.evaluation.students:
         if student != config.teacher.arch:
             try_student(student, classes, size, stem, channels)
+
+
+def weights_of(teacher: TeacherConfig) -> Weights:
+    """Where the teacher's weights come from, other than from training."""
+    if teacher.pretrained:
+        return "published"
+    return None if teacher.checkpoint is None else Path(teacher.checkpoint)
+
+
+def is_trained(teacher: TeacherConfig) -> bool:
+    """Whether the teacher is trained here, as its weights come from nowhere else."""
+    return weights_of(teacher) is None and not is_own(teacher.arch)
+
+
+def _stem(teacher: TeacherConfig, size: int) -> Literal["small", "imagenet"]:
+    if teacher.pretrained and teacher.checkpoint is not None:
+        raise SettingsError("teacher.pretrained and teacher.checkpoint both name weights: give one of them.")
+    if teacher.pretrained and teacher.stem == "small":
+        raise SettingsError("teacher.stem is small, but published weights have another: give imagenet or auto.")
+    if teacher.stem != "auto":
+        return teacher.stem
+    return "imagenet" if teacher.pretrained else resolve_stem(size)  # published weights are of that one
 
 
 def _channels(asked: int | Literal["auto"], have: int) -> int:

@@ -44,7 +44,8 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
     if not began:
         _refuse_own_data(run, config, source)
     if not began or redo is not None or run.config() != config:
-        config = ready(asked, config, source)
+        made = began and bool(run.records("teacher")) and not _remakes("teacher", redo)
+        config = ready(asked, config, source, teacher_made=made)
     if began:
         _refuse_changes(run, run.config(), config, before=redo)
         _refuse_other_data(run, source)
@@ -59,13 +60,13 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
     return work
 
 
-def ready(asked: RunConfig, resolved: RunConfig, source: ImageSource) -> RunConfig:
+def ready(asked: RunConfig, resolved: RunConfig, source: ImageSource, *, teacher_made: bool = False) -> RunConfig:
     """Try resolved settings out, and make a group size that was ``asked`` to be automatic fit into memory.
 
     Raises:
         WmddError: as of :func:`~wmdd.pipeline.resolve.try_out`.
     """
-    try_out(resolved, source)
+    try_out(resolved, source, teacher_made=teacher_made)
     return fit_group(resolved, source) if asked.synthesis.group_size == "auto" else resolved
 
 
@@ -216,6 +217,7 @@ _BEFORE = {
     "synthesis.feature": 1.0,
     "synthesis.statistics_of": "class",
     "synthesis.min_crop_start": None,
+    "teacher.pretrained": False,
 }
 """Settings that came later, and what held before: a unit made without them is still the one that is wanted."""
 

@@ -9,10 +9,10 @@ from functools import cached_property
 from torch import Tensor
 
 from wmdd.config import Protocol, RunConfig
-from wmdd.core.types import DistilledDataset
+from wmdd.core.types import DistilledDataset, Preprocessing
 from wmdd.data import Images, ImageSource, Split, load_images, open_source
 from wmdd.models import Teacher
-from wmdd.pipeline.artifacts import load_distilled, load_teacher
+from wmdd.pipeline.artifacts import load_distilled, load_preprocessing, load_teacher
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.runtime.device import Machine, Precision, open_machine
 from wmdd.runtime.progress import Reporter, Task
@@ -112,6 +112,11 @@ class Workspace:
         teacher = load_teacher(self.run)
         self.machine.place(teacher.network)
         return teacher
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How images enter the run's networks, the teacher and the students."""
+        return load_preprocessing(self.lender.run if self.lender else self.run)
 
     @cached_property
     def distilled(self) -> DistilledDataset:

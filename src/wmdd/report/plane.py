@@ -47,8 +47,8 @@ def project(run: RunData) -> Plane | None:
     real = {k: _real_features(run, k, MOST_POINTS // len(chosen)) for k in chosen}
     points = np.concatenate(list(real.values()))
     center = points.mean(axis=0)
-    spread, axes = np.linalg.eigh(np.cov(points - center, rowvar=False))
-    axes, top = axes[:, :-3:-1], spread[:-3:-1]
+    spread, axes = _principal_axes(points - center)
+    axes, top = axes[:, :2], spread[:2]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
 
     def flat(features: Array) -> Floats:
@@ -57,6 +57,16 @@ def project(run: RunData) -> Plane | None:
     classes = [ClassPoints(k, flat(real[k]), flat(_atoms(run, k)), flat(_synthetic(run, k))) for k in chosen]
     total = max(float(spread.sum()), np.finfo(np.float64).tiny)
     return Plane(tuple(classes), (float(top[0]) / total, float(top[1]) / total))
+
+
+def _principal_axes(centred: Array) -> tuple[Floats, Floats]:
+    """Variances, largest first, and their directions as columns; two at least, where there are two features."""
+    count, width = centred.shape
+    if 2 <= count < width // 4:  # few points in a wide space: a covariance would take 11 s for the 4096 of a VGG
+        _, scale, rows = np.linalg.svd(centred, full_matrices=False)
+        return scale**2 / (count - 1), rows.T
+    spread, axes = np.linalg.eigh(np.cov(centred, rowvar=False))
+    return spread[::-1], axes[:, ::-1]
 
 
 def _real_features(run: RunData, k: int, most: int) -> Array:

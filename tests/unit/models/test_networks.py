@@ -89,6 +89,11 @@ def test_weights_come_from_the_global_random_state() -> None:
         ("resnet81", r"there is no network 'resnet81' \(did you mean resnet\d+"),
         ("convnet", "there is no network 'convnet'"),
         ("zzzzzzzzzzzz", "there is no network 'zzzzzzzzzzzz'"),
+        ("mobilenet_v2", r"there is no network 'mobilenet_v2' \(did you mean torchvision:mobilenet_v2\?\)"),
+        ("torchvision:resnt18", r"'torchvision:resnt18' \(did you mean torchvision:resnet18 or torchvision:"),
+        ("torchvision:qqqq", "there is no network 'torchvision:qqqq': name one of torchvision's image classifiers"),
+        ("torchvision:", "there is no network 'torchvision:'"),
+        ("torchvision:googlenet", "'torchvision:googlenet' has several outputs in training"),
     ],
 )
 def test_an_unknown_network_is_refused(arch: str, says: str) -> None:
@@ -96,7 +101,9 @@ def test_an_unknown_network_is_refused(arch: str, says: str) -> None:
         build_network(arch, 10, 32, "small")
 
 
-@pytest.mark.parametrize(("arch", "size"), [("vit_tiny_patch16_224", 8), ("crossvit_tiny_240", 64)])
+@pytest.mark.parametrize(
+    ("arch", "size"), [("vit_tiny_patch16_224", 8), ("crossvit_tiny_240", 64), ("torchvision:maxvit_t", 32)]
+)
 def test_a_network_that_cannot_take_the_size_is_refused_when_it_is_built(arch: str, size: int) -> None:
     with pytest.raises(ModelError, match=f"'{arch}' cannot take images of {size} px"):
         build_network(arch, 10, size, "small")
@@ -107,3 +114,21 @@ def test_networks_of_a_fixed_size_are_built_for_the_wanted_one(arch: str, size: 
     network = build_network(arch, 3, size, "small")
     assert network.training
     assert network(torch.rand(2, 3, size, size)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("arch", ["torchvision:resnet18", "torchvision:shufflenet_v2_x0_5", "torchvision:mobilenet_v2"])
+def test_torchvisions_networks_take_any_channels(arch: str) -> None:
+    for channels in (1, 5):
+        network = build_network(arch, 4, 32, "small", channels)
+        assert network.training
+        assert network(torch.rand(2, channels, 32, 32)).shape == (2, 4)
+
+
+def test_torchvisions_resnets_get_the_small_stem_too() -> None:
+    assert not has_imagenet_stem(build_network("torchvision:resnet18", 4, 32, "small"))
+    assert has_imagenet_stem(build_network("torchvision:resnet18", 4, 32, "imagenet"))
+
+
+def test_torchvisions_transformers_are_built_for_the_size() -> None:
+    network = build_network("torchvision:vit_b_32", 3, 64, "small")
+    assert network.encoder.pos_embedding.shape[1] == 1 + 4  # type: ignore[union-attr]

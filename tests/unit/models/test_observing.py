@@ -106,8 +106,75 @@ def test_group_norms_and_their_kin(arch: str) -> None:
     assert seen.features.shape == (2, a_teacher(arch).num_features())
 
 
+class TwoHeads(nn.Module):
+    """Scores that no one layer makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        self.one, self.two = nn.Linear(8, 5), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.body(x).flatten(1)
+        return self.one(x) + self.two(x)
+
+
+def observing(network: nn.Module, name: str, size: int = 64) -> Teacher:
+    return Teacher(network, arch=name, stem="small", preprocessing=Preprocessing(size), class_names=tuple("abcde"))
+
+
+@pytest.mark.parametrize(
+    ("arch", "width", "layers"),
+    [
+        ("torchvision:resnet18", 512, 20),
+        ("torchvision:mobilenet_v3_small", 1024, 34),
+        ("torchvision:densenet121", 1024, 121),
+        ("torchvision:convnext_tiny", 768, 23),
+        ("torchvision:swin_t", 768, 29),
+    ],
+)
+@torch.no_grad()
+def test_torchvisions_networks_can_be_observed(arch: str, width: int, layers: int) -> None:
+    teacher = a_teacher(arch, 32)
+    seen = teacher.observe(pixels(2, 32))
+    assert seen.features.shape == (2, width)
+    assert len(seen.moments) == layers
+    last = [layer for layer in teacher.network.modules() if isinstance(layer, nn.Linear)][-1]
+    torch.testing.assert_close(last(seen.features), seen.logits)
+
+
+@torch.no_grad()
+def test_moments_of_torchvisions_convnext_are_of_channels() -> None:
+    seen = a_teacher("torchvision:convnext_tiny", 32).observe(pixels(2, 32))
+    assert seen.moments["features.0.1"].mean.shape == (2, 96)  # a norm of maps
+    assert seen.moments["features.1.0.block.2"].mean.shape == (2, 96)  # a norm of what has its channels last
+
+
+@torch.no_grad()
+def test_two_heads_that_are_averaged_give_the_inputs_of_both() -> None:
+    teacher = a_teacher("deit_tiny_distilled_patch16_224", 32)
+    seen = teacher.observe(pixels(2, 32))
+    assert seen.features.shape == (2, 2 * 192)
+    head, other = teacher.network.get_classifier()  # type: ignore[operator]
+    torch.testing.assert_close((head(seen.features[:, :192]) + other(seen.features[:, 192:])) / 2, seen.logits)
+    shared = a_teacher("levit_128s", 32)
+    assert shared.num_features() == 384  # both heads read the same features
+
+
+@torch.no_grad()
+def test_a_convolution_can_be_the_classifier() -> None:
+    squeezed = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 5, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )  # fmt: skip
+    nn.init.uniform_(squeezed[3].bias, -0.2, 0.2)
+    teacher = observing(squeezed, "squeezed", 16)
+    seen = teacher.observe(pixels(2, 16))
+    torch.testing.assert_close(seen.features, squeezed[:3](pixels(2, 16)).mean((2, 3)))
+
+
 def test_networks_that_cannot_be_observed_are_refused() -> None:
-    with pytest.raises(ModelError, match="deit_tiny_distilled_patch16_224 has no single classifier layer"):
-        a_teacher("deit_tiny_distilled_patch16_224")
+    with pytest.raises(ModelError, match="two_heads has no single classifier layer"):
+        observing(TwoHeads(), "two_heads")
     with pytest.raises(ModelError, match="Sequential has no norm layers"):
         norm_layers(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten()))

@@ -100,9 +100,12 @@ def test_more_classes_than_a_group_and_more_protocols(digits: ImageSource, total
     assert found["evaluation"].seconds == pytest.approx(students + 8 * 360 / 256, abs=1e-2)
 
 
-def test_nothing_to_train_to_label_or_to_optimise(digits: ImageSource, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("teacher", [{"checkpoint": "weights.pt"}, {"pretrained": True}])
+def test_nothing_to_train_to_label_or_to_optimise(
+    digits: ImageSource, monkeypatch: pytest.MonkeyPatch, teacher: dict[str, object]
+) -> None:
     config = settings(
-        digits, synthesis={"steps": 0}, teacher={"checkpoint": "weights.pt"}, evaluation={"labels": "online"}
+        digits, synthesis={"steps": 0}, teacher={"arch": "convnet3", **teacher}, evaluation={"labels": "online"}
     )
     monkeypatch.setattr(parts, "probe", counted(calls := []))
     found = {stage.stage: stage for stage in make_plan(config, digits, Reporter(quiet=True)).stages}

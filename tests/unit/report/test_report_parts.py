@@ -15,7 +15,7 @@ from wmdd.report.collect import Barycenters, Score, read_run
 from wmdd.report.curves import Curve, band, read_curves, thinned
 from wmdd.report.gallery import build_gallery, png_uri
 from wmdd.report.page import count, duration, size
-from wmdd.report.plane import project, spread_out
+from wmdd.report.plane import _principal_axes, project, spread_out
 from wmdd.report.scores import Spread, comparisons
 from wmdd.report.svg import chart, plain
 
@@ -130,6 +130,17 @@ def test_a_spread_prints_as_people_write_it():
 
 
 # --- features and images ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 5, 15])
+def test_few_points_in_a_wide_space_have_the_same_axes(count):
+    points = np.random.default_rng(0).normal(size=(count, 64)) * np.linspace(1, 3, 64)
+    centred = points - points.mean(axis=0)
+    spread, axes = _principal_axes(centred)
+    wanted, their_axes = np.linalg.eigh(np.cov(centred, rowvar=False))
+    assert spread[:2] == pytest.approx(wanted[:-3:-1], abs=1e-9)
+    assert abs(axes[:, 0] @ their_axes[:, -1]) == pytest.approx(1)
+    assert axes[:, :2].T @ axes[:, :2] == pytest.approx(np.eye(2), abs=1e-9)
 
 
 def test_the_plane_keeps_distances_of_plane_points(tmp_path):

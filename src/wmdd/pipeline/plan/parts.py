@@ -14,6 +14,7 @@ from wmdd.data.parallel import decode_images
 from wmdd.pipeline.plan.disk import label_bytes, statistics_bytes
 from wmdd.pipeline.plan.probe import Part, Probe, probe, probe_once, repeated
 from wmdd.pipeline.plan.rehearsal import Rehearsal
+from wmdd.pipeline.resolve import is_trained
 from wmdd.pipeline.stages.relabel import RelabelStage
 from wmdd.pipeline.units import Unit
 from wmdd.stages.barycenters import find_barycenters
@@ -48,7 +49,7 @@ class Parts:
 def teacher_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     """Reading the images, training, and scoring once."""
     config = rehearsal.config.teacher
-    trains = config.checkpoint is None
+    trains = is_trained(config)
     parts = _training(rehearsal) if trains else []
     reading = _reading(rehearsal, config.epochs if trains else 0)
     return Parts([*parts, _scoring(rehearsal, config.arch, 1), reading], on_device=rehearsal.held)

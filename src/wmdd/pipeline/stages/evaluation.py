@@ -67,7 +67,7 @@ class EvaluationStage(Stage):
             labels,
             protocol,
             views_of,
-            work.teacher.preprocessing,
+            work.preprocessing,
             work.machine,
             seed,
             log=context,
@@ -77,7 +77,7 @@ class EvaluationStage(Stage):
             network,
             work.validation,
             len(work.class_names),
-            work.teacher.preprocessing,
+            work.preprocessing,
             work.machine,
             work.config.evaluation.batch_size,
         )

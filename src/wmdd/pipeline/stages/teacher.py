@@ -6,8 +6,9 @@ from pathlib import Path
 
 from wmdd.core.hashing import digest_file
 from wmdd.core.types import Preprocessing
-from wmdd.models import build_network, load_weights
+from wmdd.models import initial_teacher, is_own, lent_network, published
 from wmdd.models.stems import has_imagenet_stem
+from wmdd.pipeline.resolve import is_trained, weights_of
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.units import Unit
 from wmdd.pipeline.workspace import UnitContext, Workspace
@@ -42,9 +43,11 @@ class TeacherStage(Stage):
         config, preprocessing, names = work.config.teacher, _preprocessing(work), work.class_names
         assert config.stem != "auto", "settings are resolved before work begins"
         with seeded(work.config.seed, "teacher-weights"):
-            network = build_network(config.arch, len(names), work.image_size, config.stem, work.channels)
-        if config.checkpoint is not None:
-            load_weights(network, Path(config.checkpoint), config.arch)
+            network = initial_teacher(
+                config.arch, len(names), work.image_size, config.stem, work.channels, weights_of(config)
+            )
+        trained = is_trained(config)
+        if not trained:
             work.machine.place(network)
         else:
             train_teacher(
@@ -74,7 +77,7 @@ class TeacherStage(Stage):
                 "mean": preprocessing.mean,
                 "std": preprocessing.std,
                 "class_names": names,
-                "trained": config.checkpoint is None,
+                "trained": trained,
                 "sha256": digest_file(weights),
                 "parameters": sum(parameter.numel() for parameter in network.parameters()),
                 "top1": result.top1,
@@ -88,7 +91,14 @@ class TeacherStage(Stage):
 
 
 def _preprocessing(work: Workspace) -> Preprocessing:
-    """ImageNet's for RGB images; for others what the training images have."""
+    """What the weights expect, if known; else ImageNet's for RGB images, for others what the training images have."""
+    config = work.config.teacher
+    if config.pretrained:
+        known = published(config.arch)
+        return Preprocessing(work.image_size, known.mean, known.std)
+    own = lent_network(config.arch) if is_own(config.arch) else None
+    if own and own.mean and own.std:
+        return Preprocessing(work.image_size, tuple(own.mean), tuple(own.std))
     if work.channels == 3:
         return Preprocessing(work.image_size)
     return Preprocessing(work.image_size, *channel_statistics(work.train, work.config.evaluation.batch_size))
