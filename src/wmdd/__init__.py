@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wmdd.api import compare, distill, evaluate, export, load
     from wmdd.core.errors import WmddError
     from wmdd.core.types import Barycenters, ClassStatistics, DistilledDataset, Preprocessing, SoftLabels
+    from wmdd.data.own import OwnData
     from wmdd.models.own import OwnNetwork
     from wmdd.models.teacher import Teacher
 
@@ -25,6 +26,7 @@ _HOMES = {
     "Barycenters": "wmdd.core.types",
     "ClassStatistics": "wmdd.core.types",
     "DistilledDataset": "wmdd.core.types",
+    "OwnData": "wmdd.data.own",
     "OwnNetwork": "wmdd.models.own",
     "Preprocessing": "wmdd.core.types",
     "SoftLabels": "wmdd.core.types",
@@ -35,6 +37,7 @@ __all__ = [
     "Barycenters",
     "ClassStatistics",
     "DistilledDataset",
+    "OwnData",
     "OwnNetwork",
     "Preprocessing",
     "SoftLabels",

@@ -15,7 +15,7 @@ from wmdd.config.presets import read_preset
 from wmdd.core.errors import SettingsError
 from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
-from wmdd.data import open_source
+from wmdd.data import Data, OwnData, as_own, lent_data, open_source
 from wmdd.exports import export_run, is_export, load_export
 from wmdd.models import OwnNetwork, lent
 from wmdd.pipeline.artifacts import load_distilled
@@ -31,7 +31,7 @@ from wmdd.storage.json import read_json
 
 
 def distill(
-    data: str | Path | None = None,
+    data: Data | None = None,
     out: str | Path = "runs/digits",
     *,
     preset: str | None = None,
@@ -42,25 +42,34 @@ def distill(
 ) -> DistilledDataset:
     """Distill ``data`` into the run directory ``out``, score the result, write the page, return the distilled set.
 
-    ``data`` is an image folder, a zip or tar archive of one, or ``"digits"`` (None: what ``preset`` says, else the
-    digits); ``essentials`` are top-level settings (``ipc=10``); ``settings`` maps dotted names to values
-    (``{"synthesis.steps": 500}``). ``teacher`` is a trained network ``[B, C, S, S] -> logits [B, K]`` in place of one
-    that is named in the settings; as :class:`~wmdd.models.own.OwnNetwork` with a mean and std of its own. Called again
-    with the same arguments it goes on from where it was, or returns at once.
+    ``data`` is what ``--data`` takes: an image folder, an archive of one, ``"hf:NAME"``, ... (None: what ``preset``
+    says, else the embedded digits); or a map-style ``Dataset`` of ``(image, label)``, or tensors ``(images, labels)``,
+    with more about them as :class:`~wmdd.data.own.OwnData`. ``essentials`` are top-level settings (``ipc=10``);
+    ``settings`` maps dotted names to values (``{"synthesis.steps": 500}``). ``teacher`` is a trained network
+    ``[B, C, S, S] -> logits [B, K]`` in place of one that is named in the settings; as
+    :class:`~wmdd.models.own.OwnNetwork` with a mean and std of its own. Called again with the same arguments it goes on
+    from where it was, or returns at once.
 
     Raises:
         WmddError: the data, a setting or the folder cannot be used; the sentence says why.
     """
-    given = {**({} if data is None else {"data.source": str(data)}), **essentials}
+    own_data = as_own(data)
+    given = {**_source(own_data or data), **essentials}
     changes = merge(read_preset(preset) if preset else {}, nested(given))
     changes = merge(changes, nested(settings or {}))
     own = teacher if teacher is None or isinstance(teacher, OwnNetwork) else OwnNetwork(teacher)
     if own is not None:
         changes = _with_own_teacher(changes, own, settings or {})
-    with Reporter(quiet=quiet) as reporter, lent(own):
+    with Reporter(quiet=quiet) as reporter, lent(own), lent_data(own_data):
         work = begin(Path(out), changes, reporter)
         complete(work)
     return load_distilled(work.run)
+
+
+def _source(data: Data | None) -> dict[str, str]:
+    if data is None:
+        return {}
+    return {"data.source": data.name if isinstance(data, OwnData) else str(data)}
 
 
 def _with_own_teacher(changes: Mapping[str, Any], own: OwnNetwork, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,6 +113,7 @@ def export(run: str | Path, to: str = "folder", out: str | Path | None = None, *
 def evaluate(
     run: str | Path,
     *,
+    data: Data | None = None,
     students: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     protocols: Sequence[str] | None = None,
@@ -111,14 +121,17 @@ def evaluate(
 ) -> list[Row]:
     """Score a run's distilled set beside random real images, with other students, seeds or protocols than before.
 
-    What is scored already is not done again. Returns one row for each method, protocol and student.
+    ``data`` are those that the run was made of, where they are of the caller's program. What is scored already is not
+    done again. Returns one row for each method, protocol and student.
 
     Raises:
         WmddError: there is no such run, or a network or protocol is unknown.
     """
     wanted = {"students": students, "seeds": seeds, "protocols": protocols}
-    changes = {f"evaluation.{name}": list(values) for name, values in wanted.items() if values is not None}
-    with Reporter(quiet=quiet) as reporter:
+    own_data = as_own(data)
+    changes: dict[str, Any] = {f"evaluation.{name}": list(value) for name, value in wanted.items() if value is not None}
+    changes |= _source(own_data or data)
+    with Reporter(quiet=quiet) as reporter, lent_data(own_data):
         RunDirectory(Path(run)).config()
         work = begin(Path(run), nested(changes), reporter)
         run_stages(work, ("relabel", "evaluation"))
@@ -126,7 +139,7 @@ def evaluate(
 
 
 def compare(
-    data: str | Path | None = None,
+    data: Data | None = None,
     out: str | Path = "runs/comparison",
     *,
     methods: Sequence[str] | Mapping[str, dict[str, Any]] | None = None,
@@ -138,7 +151,7 @@ def compare(
 ) -> dict[str, Any]:
     """Make and score the sets of many ``methods`` with one teacher, one split and one protocol, in the folder ``out``.
 
-    ``data`` is an image folder (None: that of the comparison in ``out``, or of a new one the embedded digits);
+    ``data`` is as of :func:`distill` (None: that of the comparison in ``out``, or of a new one the embedded digits);
     ``methods`` are presets, or paths to YAML files of barycenters and synthesis settings, or such settings (nested) by
     name (None: all shipped ones, or those that ``out`` has); ``ipc`` and ``seeds`` say how many sets of each;
     ``preset`` and ``settings`` (dotted names) are what all share. Called again it goes on, and adds what is new.
@@ -148,10 +161,11 @@ def compare(
         WmddError: a method, the data, a setting or the folder cannot be used; the sentence says why.
     """
     folder = Path(out)
-    shared = nested({} if data is None else {"data.source": str(data)})
+    own_data = as_own(data)
+    shared = nested(_source(own_data or data))
     shared = merge(shared, nested(settings or {}))
     comparison = asked_for(folder, merge(read_preset(preset) if preset else {}, shared), methods, ipc, seeds)
-    with Reporter(quiet=quiet) as reporter:
+    with Reporter(quiet=quiet) as reporter, lent_data(own_data):
         run_comparison(folder, comparison, reporter)
     found: dict[str, Any] = read_json(folder / NAME)
     return found

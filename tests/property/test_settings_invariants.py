@@ -36,6 +36,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "data.flip": st.one_of(st.just("auto"), st.booleans()),
     "data.memory_gb": st.floats(0, 1e6),
     "data.workers": st.integers(0, 256),
+    "data.root": st.text(max_size=30),
+    "data.download": st.booleans(),
     "teacher.arch": NAMES,
     "teacher.stem": st.sampled_from(["auto", "small", "imagenet"]),
     "teacher.checkpoint": st.one_of(st.none(), NAMES),

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from wmdd.cli.arguments import Parser, add_run, add_settings, add_work, given_settings
+from wmdd.config.data import HUB, TORCHVISION
 
 _EPILOG = """\
 examples:
@@ -42,6 +43,6 @@ def execute(arguments: argparse.Namespace) -> None:
 
 
 def _default_folder(source: str) -> Path:
-    path = os.path.realpath(os.path.expanduser(source))
+    path = os.path.realpath(os.path.expanduser(source.removeprefix(HUB).removeprefix(TORCHVISION)))
     name = os.path.basename(path)
-    return Path("runs") / ((name.partition(".")[0] if os.path.isfile(path) else name) or "data")
+    return Path("runs") / ((name.partition(".")[0] if os.path.isfile(path) else name).replace(":", "-") or "data")

@@ -149,7 +149,7 @@ def asked_for(
 def _with_whole_paths(config: RunConfig) -> RunConfig:
     """Settings that mean the same from any folder."""
     data, teacher = config.data, config.teacher
-    if data.source != "digits":
+    if data.is_path:
         data = replace(data, source=absolute(data.source))
     if teacher.checkpoint is not None:
         teacher = replace(teacher, checkpoint=absolute(teacher.checkpoint))

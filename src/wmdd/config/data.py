@@ -6,8 +6,11 @@ from typing import Annotated
 from annotated_types import Ge, Interval
 
 from wmdd.config.settings import Auto, Natural, setting
+from wmdd.core.lending import LENT
 
 MOST_CHANNELS = 16
+HUB, TORCHVISION = "hf:", "torchvision:"
+"""What the names of data sets of the Hugging Face hub, and of torchvision, begin with."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class DataConfig:
 
     source: str = setting(
         "digits",
-        "'digits' (embedded), an image folder (train/CLASS/*, or CLASS/*), a zip or tar of one, .csv, .npz, CIFAR",
+        "'digits' (embedded), an image folder (train/CLASS/*, or CLASS/*), a zip or tar of one, .csv, .npz, .parquet, "
+        "shards, CIFAR, hf:NAME[:CONFIG], torchvision:NAME",
         flag="data",
     )
     image_size: Auto | Annotated[int, Interval(ge=8, le=4096)] = setting(
@@ -32,3 +36,10 @@ class DataConfig:
     flip: Auto | bool = setting("auto", "whether a mirrored image keeps its class; auto: no for digits, else yes")
     memory_gb: Annotated[float, Ge(0)] = setting(4.0, "larger sets are streamed from disk instead of held as uint8")
     workers: Annotated[int, Interval(ge=0, le=256)] = setting(2, "threads or processes that decode images")
+    root: str = setting("~/.cache/torchvision", "folder of torchvision's sets")
+    download: bool = setting(False, "fetch a set of the hub or of torchvision that is not on this machine")
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the source is a folder or a file, and no name."""
+        return self.source != "digits" and not self.source.startswith((HUB, TORCHVISION, LENT))

@@ -5,19 +5,24 @@ from wmdd.data.decode import read_image, to_square
 from wmdd.data.generated import GeneratedImages
 from wmdd.data.images import Images, MemoryImages, StreamedImages, held_bytes, load_images
 from wmdd.data.open import natural_size, open_source
+from wmdd.data.own import Data, OwnData, as_own, lent_data
 from wmdd.data.source import ImageSource, Split
 
 __all__ = [
     "Checked",
+    "Data",
     "Finding",
     "GeneratedImages",
     "ImageSource",
     "Images",
     "MemoryImages",
+    "OwnData",
     "Split",
     "StreamedImages",
+    "as_own",
     "check_source",
     "held_bytes",
+    "lent_data",
     "load_images",
     "natural_size",
     "open_source",

@@ -1,7 +1,7 @@
 """The image files of each class, and splits of them."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,14 +52,6 @@ def divide(tree: Tree, classes: ClassFiles, share: float, seed: int) -> tuple[Cl
         train[name] = [file for i, file in enumerate(files) if i not in chosen]
         validation[name] = [file for i, file in enumerate(files) if i in chosen]
     return train, validation
-
-
-def check_cases(names: Iterable[str], where: str) -> None:
-    """Refuse classes that differ in case alone: where case does not count, as on many disks, they would be one."""
-    seen: dict[str, str] = {}
-    for name in names:
-        if (other := seen.setdefault(name.casefold(), name)) != name:
-            raise DataError(f"{where} has the classes {other!r} and {name!r}, which differ in case alone: rename one")
 
 
 def check_name(name: str, where: str) -> None:

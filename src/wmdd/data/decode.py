@@ -40,7 +40,18 @@ def decode_image(data: bytes, where: str) -> Image.Image:
     """
     if not data:
         raise DataError(f"{where} is empty (0 bytes): replace or remove it")
-    return _to_rgb(_decode(data, where))
+    return to_rgb(_decode(data, where))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Mode RGB: transparent pixels lie on white, 16-bit greys are scaled."""
+    if image.mode.startswith("I"):  # 16-bit grey: Pillow itself would clip at 255 instead of scaling.
+        wide = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
 
 
 def to_square(pixels: np.ndarray, size: int, channels: int = 3) -> Tensor:
@@ -89,16 +100,6 @@ def _turn_upright(image: Image.Image) -> None:
     # A damaged EXIF block says nothing about rotation; the pixels are fine.
     with suppress(Exception), _pillow_warnings():
         ImageOps.exif_transpose(image, in_place=True)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey: Pillow itself would clip at 255 instead of scaling.
-        wide = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("RGB")
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Images in a folder for each class: ``train/CLASS/**`` with a validation folder beside it, or ``CLASS/**``."""
 
 from wmdd.core.errors import DataError
-from wmdd.data.class_files import ClassFiles, check_cases, check_name, divide, source_of
+from wmdd.data.class_files import ClassFiles, check_name, divide, source_of
 from wmdd.data.decode import EXTENSIONS
+from wmdd.data.labels import check_cases
 from wmdd.data.source import ImageSource
 from wmdd.data.tree import Tree, last_name
 

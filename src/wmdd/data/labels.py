@@ -1,6 +1,6 @@
-"""Labels that number the classes: whether they can be trained on, and which of them are held out."""
+"""Classes and the labels that number them: whether they can be trained on, and which images are held out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -26,6 +26,14 @@ def check_labels(where: str, labels: np.ndarray, classes: Sequence[str], least: 
             f"{where} has {counts.min()} image(s) of class {classes[int(counts.argmin())]!r}: "
             f"every class needs at least {least}"
         )
+
+
+def check_cases(names: Iterable[str], where: str) -> None:
+    """Refuse classes that differ in case alone: where case does not count, as on many disks, they would be one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if (other := seen.setdefault(name.casefold(), name)) != name:
+            raise DataError(f"{where} has the classes {other!r} and {name!r}, which differ in case alone: rename one")
 
 
 def numbered(labels: np.ndarray) -> tuple[str, ...]:

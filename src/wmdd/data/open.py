@@ -4,13 +4,16 @@ import os
 from pathlib import Path
 from statistics import median
 
-from wmdd.config.data import DataConfig
+from wmdd.config.data import HUB, TORCHVISION, DataConfig
 from wmdd.core.errors import DataError
+from wmdd.core.lending import LENT
 from wmdd.data.cifar import cifar_layout, open_cifar
 from wmdd.data.digits import open_digits
 from wmdd.data.disk import DiskTree
 from wmdd.data.folder import open_folder
+from wmdd.data.huggingface import is_saved, open_hub, open_parquet, open_saved, parquet_files
 from wmdd.data.npz import open_npz
+from wmdd.data.own import open_lent
 from wmdd.data.shards import holds_samples, open_shards, shards_in
 from wmdd.data.source import ImageSource
 from wmdd.data.table import open_table
@@ -20,7 +23,10 @@ from wmdd.data.zip_archive import ZipTree
 
 _SIZES = (32, 64, 96, 128, 160, 192, 224)
 _SAMPLE = 64
-_KINDS = "'digits', an image folder, an archive of one, WebDataset shards, or a .csv or .npz file"
+_KINDS = (
+    "'digits', an image folder, an archive of one, WebDataset shards, a .csv, .npz or .parquet file, hf:NAME, or "
+    "torchvision:NAME"
+)
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -30,19 +36,38 @@ def open_source(config: DataConfig) -> ImageSource:
         return open_digits()
     if not config.source:
         raise DataError(f"data.source is empty: give {_KINDS}")
+    share, seed = config.validation, config.split_seed
+    if config.source.startswith(LENT):
+        return open_lent(config.source, share, seed)
+    if config.source.startswith(TORCHVISION):
+        from wmdd.data.torchvision_sets import open_torchvision  # half a second, which others need not pay
+
+        root = Path(os.path.expanduser(config.root))
+        return open_torchvision(config.source, root, config.download, share, seed)
+    if config.source.startswith(HUB):
+        return open_hub(config.source, config.download, share, seed)
+    return _open_path(config)
+
+
+def _open_path(config: DataConfig) -> ImageSource:
+    share, seed = config.validation, config.split_seed
     # os.path's form leaves an unknown ~user alone, and the sentence about a missing folder then names it.
     path = Path(os.path.expanduser(config.source))
     _check_exists(path)
     memory = config.memory_gb * 1e9
     if path.suffix.lower() == ".npz":
-        return open_npz(path, config.validation, config.split_seed, memory)
+        return open_npz(path, share, seed, memory)
     if path.suffix.lower() == ".csv":
-        return open_table(path, config.validation, config.split_seed)
+        return open_table(path, share, seed)
     if layout := cifar_layout(path):
         return open_cifar(path, layout)
+    if is_saved(path):
+        return open_saved(path, share, seed)
+    if files := parquet_files(path):
+        return open_parquet(path, files, share, seed)
     if shards := _shards(path):
-        return open_shards(path if path.is_dir() else path.parent, shards, config.validation, config.split_seed)
-    return open_folder(_open_tree(path, memory), config.validation, config.split_seed)
+        return open_shards(path if path.is_dir() else path.parent, shards, share, seed)
+    return open_folder(_open_tree(path, memory), share, seed)
 
 
 def _check_exists(path: Path) -> None:
@@ -68,7 +93,7 @@ def _open_tree(path: Path, memory: float) -> Tree:
         return ZipTree(path)
     if path.name.lower().endswith(_TARS):
         return CompressedTarTree(path, memory) if is_compressed(path) else TarTree(path)
-    raise DataError(f"{path} is neither a folder nor a .zip, .tar, .tar.gz, .csv or .npz file: give {_KINDS}")
+    raise DataError(f"{path} is neither a folder nor a .zip, .tar, .tar.gz, .csv, .npz or .parquet file: give {_KINDS}")
 
 
 def natural_size(source: ImageSource) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from wmdd.core.errors import DataError
-from wmdd.data.labels import check_labels, held_out_rows
+from wmdd.data.labels import check_cases, check_labels, held_out_rows
 from wmdd.data.source import ImageSource, Split
 
 
@@ -50,12 +50,19 @@ class SampleSplit(Split):
 
 
 def sampled_source(
-    name: str, classes: Sequence[str], train: Samples, validation: Samples | None, share: float, seed: int
+    name: str,
+    classes: Sequence[str],
+    train: Samples,
+    validation: Samples | None,
+    share: float,
+    seed: int,
+    flips: bool = True,
 ) -> ImageSource:
     """A source of samples; without ``validation`` the ``share`` of each class that ``seed`` chooses is held out.
 
     Raises ``DataError`` for labels that are not usable, and for splits of different numbers of channels.
     """
+    check_cases(classes, train.where)
     if validation is None:
         check_labels(train.where, train.labels, classes, least=2)
         held_out = held_out_rows(train.labels, classes, share, seed)
@@ -70,7 +77,7 @@ def sampled_source(
             )
         both = ((train, "train"), (validation, "validation"))
         parts = [_split(samples, np.arange(len(samples.labels)), prefix) for samples, prefix in both]
-    return ImageSource(name, tuple(classes), train=parts[0], validation=parts[1])
+    return ImageSource(name, tuple(classes), train=parts[0], validation=parts[1], flips=flips)
 
 
 def _split(samples: Samples, rows: np.ndarray, prefix: str) -> SampleSplit:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wmdd.core.errors import DataError
-from wmdd.data.class_files import ClassFiles, check_cases, divide, source_of
+from wmdd.data.class_files import ClassFiles, divide, source_of
 from wmdd.data.decode import EXTENSIONS
 from wmdd.data.disk import DiskTree
 from wmdd.data.folder import VALIDATION_FOLDERS
+from wmdd.data.labels import check_cases
 from wmdd.data.source import ImageSource
 from wmdd.data.tree import ImageFile, is_image
 

@@ -6,9 +6,7 @@ hash of its weights; whoever calls with the same object can go on, and others ar
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from wmdd.core.errors import ModelError
+from wmdd.core.lending import LENT, Lending
 from wmdd.models.fitting import first_sentence
 
-PREFIX = "python:"
-_LENT: ContextVar[Mapping[str, "OwnNetwork"] | None] = ContextVar("lent networks", default=None)
+_networks: Lending["OwnNetwork"] = Lending("networks")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +57,7 @@ class OwnNetwork:
         for name, value in sorted(self.network.state_dict().items()):
             found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        return f"{PREFIX}{type(self.network).__name__}-{found.hexdigest()[:16]}"
+        return f"{LENT}{type(self.network).__name__}-{found.hexdigest()[:16]}"
 
     def build(self, num_classes: int, image_size: int, channels: int) -> nn.Module:
         """A copy on the CPU, in float32, with its weights.
@@ -89,24 +87,19 @@ class OwnNetwork:
         return network
 
 
-@contextmanager
-def lent(own: OwnNetwork | None) -> Iterator[None]:
+def lent(own: OwnNetwork | None) -> AbstractContextManager[None]:
     """Let ``own`` be found by its name while the context lasts."""
-    token = _LENT.set({**(_LENT.get() or {}), own.arch: own} if own else _LENT.get())
-    try:
-        yield
-    finally:
-        _LENT.reset(token)
+    return _networks.lend(own.arch, own) if own else nullcontext()
 
 
 def is_own(arch: str) -> bool:
     """Whether this is the name of a network object, here or elsewhere."""
-    return arch.startswith(PREFIX)
+    return arch.startswith(LENT)
 
 
 def is_lent(arch: str) -> bool:
     """Whether the network object of this name is here."""
-    return arch in (_LENT.get() or {})
+    return _networks.find(arch) is not None
 
 
 def lent_network(arch: str) -> OwnNetwork:
@@ -115,9 +108,10 @@ def lent_network(arch: str) -> OwnNetwork:
     Raises:
         ModelError: it is not here.
     """
-    if not is_lent(arch):
+    own = _networks.find(arch)
+    if own is None:
         raise ModelError(
             f"{arch!r} is a network object of a Python program, which alone has it: go on there, with "
             "wmdd.distill(..., teacher=network)."
         )
-    return (_LENT.get() or {})[arch]
+    return own

@@ -22,7 +22,8 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     """
     data = replace(
         config.data,
-        source=config.data.source if config.data.source == "digits" else absolute(config.data.source),
+        source=absolute(config.data.source) if config.data.is_path else config.data.source,
+        root=absolute(config.data.root),
         image_size=natural_size(source) if config.data.image_size == "auto" else config.data.image_size,
         channels=_channels(config.data.channels, source.train.channels),
         flip=source.flips if config.data.flip == "auto" else config.data.flip,

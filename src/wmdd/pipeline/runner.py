@@ -77,7 +77,7 @@ def _remakes(stage: str, redo: str | None) -> bool:
 def _refuse_own_data(run: RunDirectory, config: RunConfig, source: ImageSource) -> None:
     """Refuse a folder for the run that would count as one of the data's own folders."""
     root, place = Path(config.data.source), run.path.resolve()
-    if config.data.source == "digits" or not place.is_relative_to(root):
+    if not config.data.is_path or not place.is_relative_to(root):
         return
     splits = {name.partition("/")[0] for split in (source.train, source.validation) for name in split.names}
     if splits == set(source.class_names) or place.relative_to(root).parts[0] in splits:
