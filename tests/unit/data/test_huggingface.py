@@ -246,7 +246,7 @@ def test_a_damaged_image_and_none(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(table, tmp_path / "train.parquet")
     pyarrow.parquet.write_table(table, tmp_path / "test.parquet")
     source = opened(tmp_path)
-    with pytest.raises(DataError, match="row 0 of .* is not a readable"):
+    with pytest.raises(DataError, match=r"row 0 of .* is not a readable"):
         source.train.read(0)
 
 
