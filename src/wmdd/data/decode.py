@@ -36,7 +36,7 @@ def read_file(path: Path) -> bytes:
 def decode_image(data: bytes, where: str) -> Image.Image:
     """The image in mode RGB, turned upright by its EXIF tag; transparent pixels lie on white, 16-bit greys are scaled.
 
-    Raises ``DataError`` naming ``where`` it is from if it is empty, damaged, too large or of another format.
+    Raises ``DataError`` naming ``where`` it is from if it is empty, damaged, too large, animated or of another format.
     """
     if not data:
         raise DataError(f"{where} is empty (0 bytes): replace or remove it")
@@ -92,6 +92,9 @@ def _decode(data: bytes, where: str) -> Image.Image:
         ) from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble over.
         raise DataError(f"{where} is damaged ({error}): replace or remove it") from error
+    # Not of JPEG: what phones keep behind a photograph is no second one.
+    if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
+        raise DataError(f"{where} is animated: store the one picture that its class is about")
     _turn_upright(image)
     return image
 
