@@ -1,19 +1,29 @@
 """Exports: what other tools read is what the run made, to the bit, and what is not an export is refused."""
 
+import hashlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
+import pyarrow.parquet
 import pytest
 import torch
+import webdataset
+import yaml
+from coloured_images import snapshot
+from PIL import Image
 from real_images import digit_folder
 from safetensors.torch import load_file
 from torchvision.datasets import ImageFolder
 
 import wmdd
 from wmdd.cli.main import main
+from wmdd.config import DataConfig
+from wmdd.data import open_source
 from wmdd.pipeline.artifacts import load_teacher
 from wmdd.pipeline.run_directory import RunDirectory
 
@@ -26,7 +36,7 @@ SETTINGS = {
     "evaluation.epochs": 2,
     "runtime.threads": 1,
 }
-FORMS = ("folder", "tensors")
+FORMS = ("folder", "tensors", "hf", "webdataset")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +81,89 @@ def test_the_tensors_are_plain(run: Path, tmp_path: Path) -> None:
     assert kept["logits"].shape == (12, 4)
 
 
+def test_hugging_faces_library_loads_the_parquet(
+    run: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    made, out = wmdd.load(run), wmdd.export(run, "hf", tmp_path / "out", licence="CC BY 4.0")
+    read = datasets.load_dataset(str(out), cache_dir=str(tmp_path_factory.mktemp("cache")))
+    assert list(read) == ["train"]
+    assert read["train"].features["label"].names == list(made.class_names)
+    assert read["train"]["label"] == made.labels.tolist()
+    assert read["train"]["weight"] == pytest.approx(made.weights.tolist(), abs=0)
+    logits = wmdd.load(out).logits
+    assert logits is not None
+    assert torch.equal(torch.tensor(read["train"]["logits"]), logits)
+    for i, row in enumerate(read["train"]):
+        assert np.array_equal(np.asarray(row["image"]).transpose(2, 0, 1), made.images[i].numpy())
+
+
+def test_the_card_and_the_metadata(run: Path, tmp_path: Path) -> None:
+    out = wmdd.export(run, "hf", tmp_path / "out", licence="CC BY 4.0")
+    _, header, text = (out / "README.md").read_text().split("---\n", 2)
+    facts = yaml.safe_load(header)
+    assert facts["license_name"] == "cc-by-4.0"
+    assert facts["size_categories"] == ["n<1K"]
+    assert "| wmdd | 3 | wmdd-" in text
+    assert "| random-real | 3 | wmdd-" in text
+    assert "CC BY 4.0" in text
+    assert Image.open(out / "images.png").size == (48, 64)
+    described = json.loads((out / "croissant.json").read_text())
+    (parquet,) = (out / "data").glob("*.parquet")
+    (file,) = [entry for entry in described["distribution"] if entry["@type"] == "cr:FileObject"]
+    assert file["sha256"] == hashlib.sha256(parquet.read_bytes()).hexdigest()
+    assert file["contentUrl"] == f"data/{parquet.name}"
+    columns = pyarrow.parquet.read_schema(parquet).names
+    assert [field["source"]["extract"]["column"] for field in described["recordSet"][0]["field"]] == columns
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves the file open
+def test_webdataset_reads_the_shards(run: Path, tmp_path: Path) -> None:
+    made, out = wmdd.load(run), wmdd.export(run, "webdataset", tmp_path / "out")
+    rows = list(webdataset.WebDataset(str(out / "train-000000.tar"), shardshuffle=False).decode("rgb8"))
+    assert [row["cls"] for row in rows] == made.labels.tolist()
+    assert [row["json"]["weight"] for row in rows] == made.weights.tolist()
+    logits = wmdd.load(out).logits
+    for i, row in enumerate(rows):
+        assert np.array_equal(row["png"].transpose(2, 0, 1), made.images[i].numpy())
+        assert logits is not None
+        assert np.array_equal(row["logits.npy"], logits[i].numpy())
+
+
+@pytest.mark.parametrize("form", ["hf", "webdataset"])
+def test_an_export_is_data(run: Path, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    source = open_source(DataConfig(source=str(wmdd.export(run, form, tmp_path / "out"))))
+    assert source.class_names == wmdd.load(run).class_names
+    assert len(source.train) + len(source.validation) == 12
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_equal_exports_are_equal_files(run: Path, tmp_path: Path, form: str) -> None:
+    one, two = (snapshot(wmdd.export(run, form, tmp_path / name)) for name in ("one", "two"))
+    assert one == two
+
+
+@pytest.mark.parametrize("form", ["hf", "webdataset"])
+def test_damaged_files_of_rows_are_refused(run: Path, tmp_path: Path, form: str) -> None:
+    out = wmdd.export(run, form, tmp_path / "out")
+    (file,) = [*out.glob("*.tar"), *out.glob("data/*")]
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(wmdd.WmddError, match=r"(is damaged|of the 12 images)"):
+        wmdd.load(out)
+    file.unlink()
+    with pytest.raises(wmdd.WmddError, match="has 0 of the 12 images"):
+        wmdd.load(out)
+
+
+def test_without_pyarrow_the_extra_is_named(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    words = ["export", str(run), "--to", "hf", "--out", str(tmp_path / "out")]
+    assert "pip install 'wmdd[hf]'" in refused(words, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_the_manifest_says_what_it_is(run: Path, tmp_path: Path, form: str) -> None:
     out = wmdd.export(run, form, tmp_path / "out", licence="CC0-1.0")
@@ -108,7 +201,7 @@ def test_what_is_there_stays(run: Path, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_forms_and_runs_that_are_none(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--to is 'floder', but should be folder or tensors" in refused(
+    assert "--to is 'floder', but should be folder or tensors or hf or webdataset" in refused(
         ["export", str(run), "--to", "floder", "--out", str(tmp_path / "out")], capsys
     )
     assert "there is no run in" in refused(["export", str(tmp_path / "none")], capsys)

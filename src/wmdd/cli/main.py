@@ -24,7 +24,7 @@ _VERBS = {
     "evaluate": "train and score students, beside random real images",
     "compare": "make and score the sets of many methods, with one teacher and one protocol",
     "report": "write the page",
-    "export": "hand the distilled set to other tools: image folder or tensors, with labels and a manifest",
+    "export": "hand the distilled set to other tools: image folder, tensors, parquet or shards",
     "experiment": "repeat a figure of the paper",
 }
 

@@ -12,6 +12,8 @@ from wmdd.core.errors import RunError, SettingsError, WmddError
 from wmdd.core.types import DistilledDataset, Preprocessing
 from wmdd.exports.folder import read_folder, write_folder
 from wmdd.exports.manifest import check_manifest, describe
+from wmdd.exports.parquet import read_parquet, write_parquet
+from wmdd.exports.shards import read_shards, write_shards
 from wmdd.exports.staged import staged_folder
 from wmdd.exports.tensors import read_tensor_files, write_tensor_files
 from wmdd.pipeline.artifacts import load_distilled, load_teacher
@@ -32,6 +34,8 @@ class Form(NamedTuple):
 FORMS: Mapping[str, Form] = {
     "folder": Form(write_folder, read_folder),
     "tensors": Form(write_tensor_files, read_tensor_files),
+    "hf": Form(write_parquet, read_parquet),
+    "webdataset": Form(write_shards, read_shards),
 }
 
 
