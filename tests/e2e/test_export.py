@@ -106,7 +106,8 @@ def test_the_card_and_the_metadata(run: Path, tmp_path: Path) -> None:
     assert "| wmdd | 3 | wmdd-" in text
     assert "| random-real | 3 | wmdd-" in text
     assert "CC BY 4.0" in text
-    assert Image.open(out / "images.png").size == (48, 64)
+    with Image.open(out / "images.png") as picture:
+        assert picture.size == (48, 64)
     described = json.loads((out / "croissant.json").read_text())
     (parquet,) = (out / "data").glob("*.parquet")
     (file,) = [entry for entry in described["distribution"] if entry["@type"] == "cr:FileObject"]
