@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wmdd.api import compare, distill, evaluate, export, load
+    from wmdd.api import compare, distill, evaluate, export, load, pull, push
     from wmdd.core.errors import WmddError
     from wmdd.core.types import Barycenters, ClassStatistics, DistilledDataset, Preprocessing, SoftLabels
     from wmdd.data.own import OwnData
@@ -22,6 +22,8 @@ _HOMES = {
     "evaluate": "wmdd.api",
     "export": "wmdd.api",
     "load": "wmdd.api",
+    "pull": "wmdd.api",
+    "push": "wmdd.api",
     "WmddError": "wmdd.core.errors",
     "Barycenters": "wmdd.core.types",
     "ClassStatistics": "wmdd.core.types",
@@ -48,6 +50,8 @@ __all__ = [
     "evaluate",
     "export",
     "load",
+    "pull",
+    "push",
 ]
 
 __version__ = "0.1.0"

@@ -16,7 +16,7 @@ from wmdd.core.errors import SettingsError
 from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
 from wmdd.data import Data, OwnData, as_own, lent_data, open_source
-from wmdd.exports import export_run, is_export, load_export
+from wmdd.exports import export_run, is_export, load_export, pull, push
 from wmdd.models import OwnNetwork, lent
 from wmdd.pipeline.artifacts import load_distilled
 from wmdd.pipeline.plan.plan import Plan, make_plan
@@ -28,6 +28,19 @@ from wmdd.pipeline.units import Shard
 from wmdd.pipeline.workspace import Workspace
 from wmdd.runtime.progress import Reporter
 from wmdd.storage.json import read_json
+
+__all__ = [
+    "begin",
+    "compare",
+    "complete",
+    "distill",
+    "evaluate",
+    "export",
+    "load",
+    "plan",
+    "pull",
+    "push",
+]
 
 
 def distill(
@@ -98,7 +111,8 @@ def load(path: str | Path) -> DistilledDataset:
 def export(run: str | Path, to: str = "folder", out: str | Path | None = None, *, licence: str | None = None) -> Path:
     """Write a run's distilled set in a form that other tools read, with the teacher's logits; returns the new folder.
 
-    ``to`` is ``"folder"`` (PNG by class) or ``"tensors"`` (safetensors and .pt); ``out`` is RUN/export/TO where it is
+    ``to`` is ``"folder"`` (PNG by class), ``"tensors"`` (safetensors and .pt), ``"hf"`` (parquet, a card and Croissant
+    metadata) or ``"webdataset"`` (tar shards); ``out`` is RUN/export/TO where it is
     None; ``licence`` is that of the source data, as you state it. Each form has a ``manifest.json``; :func:`load` reads
     it back.
 

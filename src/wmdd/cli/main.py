@@ -25,6 +25,8 @@ _VERBS = {
     "compare": "make and score the sets of many methods, with one teacher and one protocol",
     "report": "write the page",
     "export": "hand the distilled set to other tools: image folder, tensors, parquet or shards",
+    "push": "put the distilled set on the Hugging Face hub",
+    "pull": "fetch a distilled set from the Hugging Face hub",
     "experiment": "repeat a figure of the paper",
 }
 

@@ -1,0 +1,21 @@
+"""``wmdd pull``."""
+
+import argparse
+from pathlib import Path
+
+from wmdd.cli.arguments import Parser
+
+
+def add_arguments(parser: Parser, verb: str) -> None:
+    """The name and the place."""
+    parser.usage = "wmdd pull OWNER/NAME FOLDER"
+    parser.epilog = "This asks the internet, and needs `pip install 'wmdd[hf]'`."
+    parser.add_argument("name", metavar="OWNER/NAME", help="what the data set is called there")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder, which wmdd.load reads")
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Fetch it and say where it is."""
+    from wmdd.api import pull
+
+    print(f"pulled: {pull(arguments.name, arguments.folder)}")

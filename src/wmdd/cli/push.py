@@ -1,0 +1,26 @@
+"""``wmdd push``."""
+
+import argparse
+
+from wmdd.cli.arguments import Parser, add_run
+
+_EPILOG = """\
+This asks the internet: it needs `pip install 'wmdd[hf]'` and `hf auth login`. The set is private unless --public.
+"""
+
+
+def add_arguments(parser: Parser, verb: str) -> None:
+    """The run and the name."""
+    parser.usage = "wmdd push RUN OWNER/NAME [--public] [--licence TEXT]"
+    parser.epilog = _EPILOG
+    add_run(parser)
+    parser.add_argument("name", metavar="OWNER/NAME", help="what the data set is called there")
+    parser.add_argument("--public", action="store_true", help="let everyone see a new one")
+    parser.add_argument("--licence", metavar="TEXT", help="licence of the source data, for the card")
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Put it there and say where it is."""
+    from wmdd.api import push
+
+    print(f"pushed: {push(arguments.run, arguments.name, public=arguments.public, licence=arguments.licence)}")
