@@ -17,6 +17,8 @@ _CONTEXT = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
     "fileObject": "cr:fileObject",
@@ -30,11 +32,13 @@ _CONTEXT = {
     "md5": "cr:md5",
     "parentField": "cr:parentField",
     "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -43,12 +47,13 @@ _CONTEXT = {
 }
 """The vocabulary that the specification asks every file to repeat."""
 
-_FIELDS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
-    ("image", "sc:ImageObject", "the distilled image", {"transform": {"jsonPath": "bytes"}}),
-    ("label", "sc:Integer", "the number of its class", {}),
-    ("weight", "sc:Float", "its share of its class", {}),
-    ("logits", "sc:Float", "the teacher's scores of all classes, raw", {}),
+_FIELDS: tuple[tuple[str, str, str, dict[str, Any], dict[str, Any]], ...] = (
+    ("image", "sc:ImageObject", "the distilled image", {}, {"transform": {"jsonPath": "bytes"}}),
+    ("label", "sc:Integer", "the number of its class", {}, {}),
+    ("weight", "sc:Float", "its share of its class", {}, {}),
+    ("logits", "sc:Float", "the teacher's scores of all classes, raw", {"repeated": True}, {}),
 )
+"""Name, type, description, what else the field has, and what is done to the column."""
 
 
 def croissant(manifest: Mapping[str, Any], files: Sequence[Path]) -> dict[str, Any]:
@@ -62,18 +67,11 @@ def croissant(manifest: Mapping[str, Any], files: Sequence[Path]) -> dict[str, A
         "name": re.sub(r"[^\w-]+", "-", f"{source['name']}-distilled"),
         "description": f"{manifest['images']['count']} images that stand for the {source['train']} training images of "
         f"{source['name']}: dataset distillation by Wasserstein barycenters.",
+        "citeAs": "Dataset Distillation via the Wasserstein Metric, arXiv 2311.18531",
         "version": "1.0.0",
         **licence,
-        "distribution": [*map(_file, files), _all(files)],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": "default",
-                "name": "default",
-                "description": "one record for each image",
-                "field": [_field(*field) for field in _FIELDS],
-            }
-        ],
+        "distribution": list(map(_file, files)),
+        "recordSet": [_records(path, "default" if len(files) == 1 else path.stem) for path in files],
     }
 
 
@@ -89,25 +87,25 @@ def _file(path: Path) -> dict[str, Any]:
     }
 
 
-def _all(files: Sequence[Path]) -> dict[str, Any]:
+def _records(file: Path, name: str) -> dict[str, Any]:
     return {
-        "@type": "cr:FileSet",
-        "@id": "all",
-        "name": "all",
-        "containedIn": [{"@id": path.name} for path in files],
-        "encodingFormat": "application/x-parquet",
-        "includes": "train-*.parquet",
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "name": name,
+        "description": "one record for each image",
+        "field": [_field(file, name, *field) for field in _FIELDS],
     }
 
 
-def _field(name: str, kind: str, description: str, extract: Mapping[str, Any]) -> dict[str, Any]:
-    repeated = {"repeated": True} if name == "logits" else {}
+def _field(
+    file: Path, records: str, name: str, kind: str, description: str, more: Mapping[str, Any], transform: Any
+) -> dict[str, Any]:
     return {
         "@type": "cr:Field",
-        "@id": f"default/{name}",
+        "@id": f"{records}/{name}",
         "name": name,
         "description": description,
         "dataType": kind,
-        **repeated,
-        "source": {"fileSet": {"@id": "all"}, "extract": {"column": name}, **extract},
+        **more,
+        "source": {"fileObject": {"@id": file.name}, "extract": {"column": name}, **transform},
     }
