@@ -18,7 +18,7 @@ from wmdd.data.shards import holds_samples, open_shards, shards_in
 from wmdd.data.source import ImageSource
 from wmdd.data.table import open_table
 from wmdd.data.tar_archive import CompressedTarTree, TarTree, is_compressed
-from wmdd.data.tree import Tree
+from wmdd.data.tree import Tree, is_image
 from wmdd.data.zip_archive import ZipTree
 
 _SIZES = (32, 64, 96, 128, 160, 192, 224)
@@ -63,7 +63,7 @@ def _open_path(config: DataConfig) -> ImageSource:
         return open_cifar(path, layout)
     if is_saved(path):
         return open_saved(path, share, seed)
-    if files := parquet_files(path):
+    if (files := parquet_files(path)) and not _holds_image_folders(path):
         return open_parquet(path, files, share, seed)
     if shards := _shards(path):
         return open_shards(path if path.is_dir() else path.parent, shards, share, seed)
@@ -76,6 +76,22 @@ def _check_exists(path: Path) -> None:
         raise DataError(f"{path} does not exist or may not be entered: give {_KINDS}")
     if not os.path.isdir(path) and not os.path.isfile(path):
         raise DataError(f"{path} is neither a folder nor a file: give {_KINDS}")
+
+
+def _holds_image_folders(path: Path) -> bool:
+    """Whether images lie in folders below ``path``: a table beside those is not the data."""
+    return any(
+        is_image(inner.name) or (inner.is_dir() and folder.name == "train")
+        for folder in _inside(path)
+        for inner in _inside(folder)
+    )
+
+
+def _inside(path: Path) -> list[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError:  # a file, or a folder that may not be entered
+        return []
 
 
 def _shards(path: Path) -> list[Path]:

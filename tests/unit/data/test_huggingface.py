@@ -108,6 +108,18 @@ def test_parquet_that_the_library_has_not_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.train.read(0), pixels(int(source.train.names[0].rpartition("/")[2])))
 
 
+@pytest.mark.parametrize("above", ["", "train"])
+def test_a_table_beside_image_folders_is_passed_over(tmp_path: Path, above: str) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / "set" / above / name).mkdir(parents=True)
+        for i in range(5):
+            (tmp_path / "set" / above / name / f"{i}.png").write_bytes(png(i))
+    rows(6).to_parquet(tmp_path / "set" / "notes.parquet")
+    source = opened(tmp_path / "set")
+    assert source.class_names == ("ant", "bee")
+    assert len(source.train) == 8
+
+
 def test_a_folder_of_save_to_disk(tmp_path: Path) -> None:
     DatasetDict(train=rows(6), validation=rows(3, first=6)).save_to_disk(tmp_path / "two")
     rows(30).save_to_disk(tmp_path / "one")
