@@ -15,6 +15,7 @@ from wmdd.data.samples import Samples
 
 _IMAGES = ("image", "img", "images")
 _LABELS = ("label", "labels", "fine_label", "class", "target")
+_LARGEST = 2**31
 _ROWS = 4096  # looked at at once
 
 
@@ -87,6 +88,8 @@ def _labels(table: Any, where: str, classes: Sequence[str]) -> np.ndarray:
     column = _label_column(table, where)
     values = _present(table[column], where)
     if not _is_text(table.features[column]):
+        if wrong := [value for value in values if abs(value) > _LARGEST]:
+            raise DataError(f"{where} has the label {wrong[0]}: labels should be whole numbers from 0 up")
         return np.asarray(values, dtype=np.int64)
     numbers = {name: number for number, name in enumerate(classes)}
     for value in values:

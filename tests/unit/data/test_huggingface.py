@@ -224,9 +224,13 @@ def test_no_images(tmp_path: Path) -> None:
     assert "no column of images, but text, label" in fault(tmp_path / "a.parquet")
 
 
-@pytest.mark.parametrize(("label", "said"), [(-1, "label -1"), (None, "row 5 of"), (10**6, "number")])
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [(-1, "label -1"), (None, "row 5 of"), (10**6, "number"), (2**64 - 1, "the label 18446744073709551615")],
+)
 def test_labels_out_of_range(tmp_path: Path, label: int | None, said: str) -> None:
-    table = pyarrow.table({"image": [png(i) for i in range(6)], "label": [0, 1, 2, 0, 1, label]})
+    kind = pyarrow.uint64() if label is not None and label > 2**62 else pyarrow.int64()
+    table = pyarrow.table({"image": [png(i) for i in range(6)], "label": pyarrow.array([0, 1, 2, 0, 1, label], kind)})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     assert said in fault(tmp_path / "a.parquet")
 
