@@ -18,5 +18,5 @@ def decode_png(content: bytes, where: str) -> Tensor:
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             return from_picture(image)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise RunError(f"{where} is damaged ({error}): export the run again.") from error

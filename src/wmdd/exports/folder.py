@@ -1,13 +1,13 @@
 """An image folder: ``CLASS/000.png`` (lossless), ``labels.safetensors`` and ``manifest.json``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from wmdd.core.errors import RunError
 from wmdd.core.types import DistilledDataset
+from wmdd.exports.sound import stacked
 from wmdd.storage.images import read_png, write_png
 from wmdd.storage.json import write_json
 from wmdd.storage.tensors import read_tensors, write_tensors
@@ -30,11 +30,9 @@ def read_folder(folder: Path, manifest: Mapping[str, Any]) -> dict[str, torch.Te
     """Images uint8 ``[M, 3, S, S]``, labels, weights and logits of an exported folder."""
     tensors, _ = read_tensors(folder / _LABELS)
     images = [read_png(path) for path in _places(manifest, folder)]
-    if len({image.shape for image in images}) != 1:
-        raise RunError(f"{folder} has images of several sizes: export the run again.")
-    return tensors | {"images": torch.stack(images)}
+    return tensors | {"images": stacked(images, "images", str(folder))}
 
 
-def _places(manifest: Mapping[str, Any], folder: Path) -> list[Path]:
+def _places(manifest: Mapping[str, Any], folder: Path) -> Iterator[Path]:
     per_class = manifest["images"]["per_class"]
-    return [folder / entry["folder"] / f"{j:03d}.png" for entry in manifest["classes"] for j in range(per_class)]
+    return (folder / entry["folder"] / f"{j:03d}.png" for entry in manifest["classes"] for j in range(per_class))

@@ -14,6 +14,7 @@ from wmdd.exports.folder import read_folder, write_folder
 from wmdd.exports.manifest import check_manifest, describe
 from wmdd.exports.parquet import read_parquet, write_parquet
 from wmdd.exports.shards import read_shards, write_shards
+from wmdd.exports.sound import check_set
 from wmdd.exports.staged import staged_folder
 from wmdd.exports.tensors import read_tensor_files, write_tensor_files
 from wmdd.pipeline.artifacts import load_distilled, load_teacher
@@ -77,23 +78,23 @@ def load_export(folder: Path) -> DistilledDataset:
 
     Raises:
         DataError: the manifest is not that of an export.
-        RunError: a file is missing or damaged.
+        RunError: a file is missing or damaged, or they do not fit together.
     """
     where = folder / _MANIFEST
     manifest = read_json(where)
     check_manifest(manifest, str(where))
     try:
         tensors = FORMS[manifest["form"]].read(folder, manifest)
-        preprocessing = Preprocessing(
-            int(manifest["images"]["size"]), *(tuple(manifest["preprocessing"][name]) for name in ("mean", "std"))
-        )
-        return DistilledDataset(
+        mean, std = (tuple(map(float, manifest["preprocessing"][name])) for name in ("mean", "std"))
+        made = DistilledDataset(
             **{name: tensors[name] for name in ("images", "labels", "weights", "logits")},
             class_names=tuple(entry["name"] for entry in manifest["classes"]),
-            preprocessing=preprocessing,
+            preprocessing=Preprocessing(int(manifest["images"]["size"]), mean, std),
             provenance={"teacher": manifest["teacher"]["sha256"], "data": manifest["source"]["fingerprint"]},
         )
     except WmddError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{where} is damaged ({error!r}): export the run again.") from error
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise RunError(f"{folder} is damaged ({error!r}): export the run again.") from error
+    check_set(made, str(folder))
+    return made

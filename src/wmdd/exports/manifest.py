@@ -71,7 +71,12 @@ def check_manifest(manifest: Any, where: str) -> None:
     """Refuse what is not a manifest of an export."""
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise DataError(f"{where} is not the manifest of an export of this version ({FORMAT}): export the run again")
-    for entry in manifest.get("classes", ()):
-        folder = entry.get("folder") if isinstance(entry, dict) else None
+    classes = manifest.get("classes")
+    if not isinstance(classes, list):
+        raise DataError(f"{where} has no list of classes: export the run again")
+    for entry in classes:
+        folder, name = (entry.get(key) if isinstance(entry, dict) else None for key in ("folder", "name"))
         if not isinstance(folder, str) or Path(folder).name != folder or folder in ("", ".", ".."):
             raise DataError(f"{where} names the class folder {folder!r}, which is none inside it: do not trust it")
+        if not isinstance(name, str):
+            raise DataError(f"{where} names a class {name!r}, which is no text: export the run again")

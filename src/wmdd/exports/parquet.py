@@ -15,6 +15,7 @@ from wmdd.core.types import DistilledDataset
 from wmdd.exports.card import PICTURE, card, picture
 from wmdd.exports.croissant import croissant
 from wmdd.exports.encoded import decode_png
+from wmdd.exports.sound import stacked
 from wmdd.storage.atomic import write_bytes, write_text
 from wmdd.storage.images import png_bytes
 from wmdd.storage.json import write_json
@@ -63,7 +64,7 @@ def read_parquet(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Tensor]
         for i, cell in enumerate(table.column("image").to_pylist())
     ]
     return {
-        "images": torch.stack(images),
+        "images": stacked(images, "images", str(folder / "data")),
         "labels": torch.tensor(table.column("label").to_pylist(), dtype=torch.int64),
         "weights": torch.tensor(table.column("weight").to_pylist(), dtype=torch.float32),
         "logits": torch.tensor(table.column("logits").to_pylist(), dtype=torch.float32),

@@ -14,6 +14,7 @@ from torch import Tensor
 from wmdd.core.errors import RunError
 from wmdd.core.types import DistilledDataset
 from wmdd.exports.encoded import decode_png
+from wmdd.exports.sound import stacked
 from wmdd.storage.atomic import write_bytes, write_text
 from wmdd.storage.images import png_bytes
 from wmdd.storage.json import write_json
@@ -45,12 +46,14 @@ def read_shards(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Tensor]:
         raise RunError(
             f"{folder} has {len(samples)} of the {manifest['images']['count']} images: export the run again."
         )
-    keys = sorted(samples)
+    keys, where = sorted(samples), str(folder)
+    images = [decode_png(samples[key]["png"], f"{key}.png in {folder}") for key in keys]
+    logits = [_array(samples[key]["logits.npy"], f"{key}.logits.npy in {folder}") for key in keys]
     return {
-        "images": torch.stack([decode_png(samples[key]["png"], f"{key}.png in {folder}") for key in keys]),
+        "images": stacked(images, "images", where),
         "labels": torch.tensor([int(samples[key]["cls"]) for key in keys]),
         "weights": torch.tensor([json.loads(samples[key]["json"])["weight"] for key in keys], dtype=torch.float32),
-        "logits": torch.stack([_array(samples[key]["logits.npy"]) for key in keys]),
+        "logits": stacked(logits, "logits", where),
     }
 
 
@@ -91,5 +94,8 @@ def _array_bytes(values: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _array(content: bytes) -> Tensor:
-    return torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False))
+def _array(content: bytes, where: str) -> Tensor:
+    try:
+        return torch.from_numpy(np.load(io.BytesIO(content), allow_pickle=False))
+    except (ValueError, TypeError, EOFError, MemoryError) as error:  # the last where a header claims a huge array
+        raise RunError(f"{where} is damaged ({error}): export the run again.") from error

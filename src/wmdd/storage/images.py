@@ -38,7 +38,7 @@ def read_png(path: Path) -> Tensor:
     try:
         with Image.open(path, formats=["PNG"]) as image:
             return from_picture(image)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise RunError(f"{path} is missing or damaged ({error}).") from error
 
 
