@@ -10,6 +10,7 @@ from real_images import digit_folder
 
 import wmdd
 from wmdd.core.errors import WmddError
+from wmdd.exports import FORMS
 from wmdd.pipeline.artifacts import load_teacher
 from wmdd.pipeline.run_directory import RunDirectory
 
@@ -43,7 +44,7 @@ def test_a_run_on_many_bands(tmp_path: Path, channels: int, arch: str) -> None:
     everything = np.load(data)["images"][:, 2:18].astype(float) / 255  # the centre squares
     assert np.allclose(made.preprocessing.mean, everything.mean((0, 1, 2)), atol=0.02)
     assert np.allclose(made.preprocessing.std, everything.std((0, 1, 2)), atol=0.02)
-    for form in ("folder", "tensors"):
+    for form in FORMS:
         back = wmdd.load(wmdd.export(tmp_path / "run", form))
         assert torch.equal(back.images, made.images)
         assert back.preprocessing == made.preprocessing

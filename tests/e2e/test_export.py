@@ -24,6 +24,7 @@ import wmdd
 from wmdd.cli.main import main
 from wmdd.config import DataConfig
 from wmdd.data import open_source
+from wmdd.exports import FORMS
 from wmdd.pipeline.artifacts import load_teacher
 from wmdd.pipeline.run_directory import RunDirectory
 
@@ -36,7 +37,6 @@ SETTINGS = {
     "evaluation.epochs": 2,
     "runtime.threads": 1,
 }
-FORMS = ("folder", "tensors", "hf", "webdataset")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,30 @@ def test_what_was_exported_comes_back(run: Path, tmp_path: Path, form: str) -> N
     with torch.no_grad():
         expected = load_teacher(RunDirectory(run)).logits(made.preprocessing.normalize(made.images))
     assert torch.equal(back.logits, expected)
+
+
+@pytest.mark.parametrize(("form", "limit"), [("hf", "parquet._ROWS"), ("webdataset", "shards._SAMPLES")])
+def test_sets_of_several_files(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, limit: str
+) -> None:
+    monkeypatch.setattr(f"wmdd.exports.{limit}", 5)
+    made, out = wmdd.load(run), wmdd.export(run, form, tmp_path / "out")
+    back = wmdd.load(out)
+    assert len([*out.glob("*.tar"), *out.glob("data/*")]) == 3
+    assert torch.equal(back.images, made.images)
+    assert torch.equal(back.labels, made.labels)
+    assert torch.equal(back.weights, made.weights)
+
+
+def test_metadata_of_several_files(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wmdd.exports.parquet._ROWS", 5)
+    out = wmdd.export(run, "hf", tmp_path / "out")
+    labels = datasets.load_dataset(str(out), split="train", cache_dir=str(tmp_path / "cache"))["label"]
+    assert list(labels) == wmdd.load(run).labels.tolist()
+    described = json.loads((out / "croissant.json").read_text())
+    files = {entry["@id"] for entry in described["distribution"]}
+    used = {field["source"]["fileObject"]["@id"] for records in described["recordSet"] for field in records["field"]}
+    assert files == used == {path.name for path in out.glob("data/*")}
 
 
 def test_the_folder_is_an_image_folder(run: Path, tmp_path: Path) -> None:
