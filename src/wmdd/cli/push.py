@@ -1,8 +1,9 @@
 """``wmdd push``."""
 
 import argparse
+from pathlib import Path
 
-from wmdd.cli.arguments import Parser, add_run
+from wmdd.cli.arguments import Parser
 
 _EPILOG = """\
 This asks the internet: it needs `pip install 'wmdd[hf]'` and `hf auth login`. The set is private unless --public.
@@ -13,7 +14,7 @@ def add_arguments(parser: Parser, verb: str) -> None:
     """The run and the name."""
     parser.usage = "wmdd push RUN OWNER/NAME [--public] [--licence TEXT]"
     parser.epilog = _EPILOG
-    add_run(parser)
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run, or of an export of the form hf")
     parser.add_argument("name", metavar="OWNER/NAME", help="what the data set is called there")
     parser.add_argument("--public", action="store_true", help="let everyone see a new one")
     parser.add_argument("--licence", metavar="TEXT", help="licence of the source data, for the card")

@@ -1,5 +1,6 @@
 """Distilled sets on the Hugging Face hub: put there, and fetched again."""
 
+import errno
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,23 +19,24 @@ from wmdd.storage.json import read_json
 _FORM = "hf"
 _NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _FILE = re.compile(r"(manifest|croissant)\.json|README\.md|images\.png|data/train-\d{5}-of-\d{5}\.parquet", re.ASCII)
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
 
 def push(path: str | Path, name: str, *, public: bool = False, licence: str | None = None) -> str:
     """Put the distilled set of a run, or an export of the form ``hf``, on the hub as ``name``; returns its address.
 
     A new set is private unless ``public``; one that is there gets a new commit. ``licence`` is that of the source data,
-    as of :func:`~wmdd.exports.forms.export_run`.
+    as of :func:`~wmdd.exports.forms.export_run`; an export has its own already.
 
     Raises:
         RunError: there is no such run or export, or the hub cannot be reached or refuses it.
-        SettingsError: ``name`` is none, or huggingface_hub is not installed.
+        SettingsError: ``name`` is none, ``licence`` is given for an export, or huggingface_hub is not installed.
     """
     hub = _library()
     _check_name(name)
     with TemporaryDirectory() as temporary:
         folder = _exported(Path(path), Path(temporary) / _FORM, licence)
-        with _asking(hub, name):
+        with _asking(hub, name, "write there"):
             api = hub.HfApi()
             api.create_repo(name, repo_type="dataset", private=not public, exist_ok=True)
             api.upload_folder(
@@ -60,7 +62,7 @@ def pull(name: str, out: str | Path) -> Path:
     _check_name(name)
     out = Path(out)
     with staged_folder(out) as stage:
-        with _asking(hub, name):
+        with _asking(hub, name, "read it"):
             info = hub.HfApi().dataset_info(name)
             files = [entry.rfilename for entry in info.siblings or () if _FILE.fullmatch(entry.rfilename)]
             for file in files:
@@ -68,7 +70,12 @@ def pull(name: str, out: str | Path) -> Path:
         shutil.rmtree(stage / ".cache", ignore_errors=True)  # the library's notes
         if not is_export(stage):
             raise RunError(f"{name} on the hub is no set that `wmdd push` has put there: it has no manifest.json.")
-        check_manifest(read_json(stage / "manifest.json"), f"manifest.json of {name}")
+        manifest = read_json(stage / "manifest.json")
+        check_manifest(manifest, f"manifest.json of {name}")
+        if manifest.get("form") != _FORM:
+            raise RunError(
+                f"{name} on the hub is no set that `wmdd push` has put there: it is not of the form {_FORM}."
+            )
     return out
 
 
@@ -80,6 +87,8 @@ def _exported(path: Path, temporary: Path, licence: str | None) -> Path:
     form = read_json(path / "manifest.json").get("form")
     if form != _FORM:
         raise RunError(f"{path} is an export of the form {form}: give the run, or an export of the form {_FORM}.")
+    if licence is not None:
+        raise SettingsError(f"--licence has no effect on {path}, which is an export: give it to `wmdd export`.")
     return path
 
 
@@ -99,8 +108,8 @@ def _library() -> Any:
 
 
 @contextmanager
-def _asking(hub: Any, name: str) -> Iterator[None]:
-    """Without bars of the library's own; its errors become sentences."""
+def _asking(hub: Any, name: str, may: str) -> Iterator[None]:
+    """Without bars of the library's own; its errors become sentences. ``may`` is what a token has to allow."""
     bars = not hub.utils.are_progress_bars_disabled()
     hub.utils.disable_progress_bars()
     try:
@@ -110,13 +119,22 @@ def _asking(hub: Any, name: str) -> Iterator[None]:
             f"the hub knows no data set {name}, or not to you: check the name, or log in with `hf auth login`."
         ) from error
     except Exception as error:  # the library's own errors, and those of what it speaks HTTP with
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status in (401, 403) or isinstance(error, hub.errors.LocalTokenNotFoundError):
-            raise RunError(
-                f"the hub refuses {name}: log in with `hf auth login`, with a token that may write there."
-            ) from error
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise RunError(f"the hub cannot be asked for {name} ({reason}): check the connection.") from error
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise
+        raise RunError(_sentence(hub, error, name, may)) from error
     finally:
         if bars:
             hub.utils.enable_progress_bars()
+
+
+def _sentence(hub: Any, error: Exception, name: str, may: str) -> str:
+    responses = (getattr(each, "response", None) for each in (error, error.__cause__))
+    response = next((each for each in responses if each is not None), None)
+    status = getattr(response, "status_code", None)
+    if status in (401, 403) or isinstance(error, hub.errors.LocalTokenNotFoundError):
+        return f"the hub refuses {name}: log in with `hf auth login`, with a token that may {may}."
+    said = getattr(error, "server_message", None) or str(error) or type(error).__name__
+    reason = said.splitlines()[0].rstrip(".:")
+    if status is None:
+        return f"the hub cannot be asked for {name} ({reason}): check the connection."
+    return f"the hub has an error for {name} ({reason}): mend what it names, or try again later."
