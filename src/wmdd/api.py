@@ -19,15 +19,17 @@ from wmdd.data import Data, OwnData, as_own, lent_data, open_source
 from wmdd.exports import export_run, is_export, load_export, pull, push
 from wmdd.models import OwnNetwork, lent
 from wmdd.pipeline.artifacts import load_distilled
+from wmdd.pipeline.opening import open_run, ready
 from wmdd.pipeline.plan.plan import Plan, make_plan
 from wmdd.pipeline.resolve import resolve
 from wmdd.pipeline.results import Row, summarize
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.pipeline.runner import open_run, ready, run_stages
+from wmdd.pipeline.runner import run_stages
 from wmdd.pipeline.units import Shard
 from wmdd.pipeline.workspace import Workspace
+from wmdd.runtime.crew import find_crew
 from wmdd.runtime.progress import Reporter
-from wmdd.storage.json import read_json
+from wmdd.storage.json import read_json, read_sealed
 
 __all__ = [
     "begin",
@@ -149,7 +151,7 @@ def evaluate(
         RunDirectory(Path(run)).config()
         work = begin(Path(run), nested(changes), reporter)
         run_stages(work, ("relabel", "evaluation"))
-    return summarize(read_json(work.run.path / "results.json"))
+    return summarize(read_sealed(work.run.path / "results.json"))
 
 
 def compare(
@@ -196,10 +198,20 @@ def plan(config: RunConfig, reporter: Reporter) -> Plan:
 
 
 def begin(path: Path, changes: Mapping[str, Any], reporter: Reporter, redo: str | None = None) -> Workspace:
-    """Open the run at ``path`` with ``changes`` (nested) over its settings, or over the defaults of a new one."""
-    run = RunDirectory(path)
+    """Open the run at ``path`` with ``changes`` (nested) over its settings, or over the defaults of a new one.
+
+    Of the processes that torchrun started the first does that, and the others join.
+    """
+    run, crew = RunDirectory(path), find_crew()
+    if not crew.leads:
+        crew.told(0)
+        changes, redo = {}, None
     base = to_values(run.config()) if run.exists else {}
-    return open_run(run, parse(merge(base, changes)), reporter, redo)
+    work = open_run(run, parse(merge(base, changes)), reporter, redo)
+    work.crew = crew
+    if crew.leads:
+        crew.told(0)
+    return work
 
 
 def complete(work: Workspace, shard: Shard | None = None) -> None:
@@ -207,4 +219,5 @@ def complete(work: Workspace, shard: Shard | None = None) -> None:
     from wmdd.report import write_report  # matplotlib: half a second, which single stages need not pay
 
     run_stages(work, STAGES, shard)
-    write_report(work.run.path)
+    if work.crew.leads:
+        write_report(work.run.path)

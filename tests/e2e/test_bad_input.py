@@ -3,6 +3,7 @@
 import os
 import pickle
 import resource
+import shlex
 import shutil
 import signal
 import struct
@@ -16,12 +17,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from coloured_images import TINY, TINY_TEACHER, Refused, snapshot
+from coloured_images import TINY, TINY_TEACHER, Refused
 
 from wmdd.cli.main import main
 from wmdd.config.load import to_values
 from wmdd.models import build_network
 from wmdd.pipeline.run_directory import RunDirectory
+from wmdd.storage.json import read_sealed, write_sealed
 
 WMDD = Path(sys.executable).with_name("wmdd")
 
@@ -517,23 +519,36 @@ DAMAGED = {
 }
 
 
+def artifacts(run: Path) -> dict[str, bytes]:
+    """All that the stages made, by path; records tell of times, which differ."""
+    files = (path for path in (run / "artifacts").rglob("*") if path.is_file() and path.parent.name != "units")
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in files}
+
+
 @pytest.mark.parametrize("stage", DAMAGED)
-def test_a_damaged_or_missing_artifact(stage: str, finished: Path, refused: Refused) -> None:
+def test_a_damaged_or_missing_artifact_is_made_again(
+    stage: str, finished: Path, pristine_run: Path, refused: Refused, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = finished / DAMAGED[stage]
     flip(path)
-    refused(["run", finished, "-q"], path, "damaged", f"--redo {stage}")
+    refused(["report", finished], path, "is damaged", f"`wmdd run {finished}` makes it again")
+    assert main(["run", str(finished)]) == 0
+    assert f"{path} is damaged (its hash is not the recorded one); made again" in capsys.readouterr().err
+    assert artifacts(finished) == artifacts(pristine_run)
     path.unlink()
-    refused(["run", finished, "-q"], path, "missing", f"--redo {stage}")
+    refused(["report", finished], path, "is missing", f"`wmdd run {finished}` makes it again")
+    assert main(["run", str(finished)]) == 0
+    assert f"{path} is missing" in capsys.readouterr().err
+    assert artifacts(finished) == artifacts(pristine_run)
+    path.unlink()
     path.mkdir()
-    refused(["run", finished, "-q"], path, "missing", f"--redo {stage}")
-
-
-def test_a_damaged_artifact_is_made_again(finished: Path, pristine_run: Path) -> None:
-    flip(finished / DAMAGED["synthesis"])
-    assert main(["run", str(finished), "-q", "--redo", "synthesis"]) == 0
-    images = [path for path in snapshot(pristine_run) if path.endswith(".png")]
-    assert len(images) == 6
-    assert all((finished / path).read_bytes() == (pristine_run / path).read_bytes() for path in images)
+    assert main(["run", str(finished), "-q"]) == 2
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert said.count("\n") == 1
+    path.rmdir()
+    assert main(["run", str(finished), "-q"]) == 0
+    assert artifacts(finished) == artifacts(pristine_run)
 
 
 RECORD = "artifacts/synthesis/units/group-000.json"
@@ -550,22 +565,47 @@ RECORD = "artifacts/synthesis/units/group-000.json"
         ("class-0001/000", "class-0005/000"),
         ("artifacts/synthesis/group-000/class-0001/000.png", "../../../../../../../etc/hostname"),
         ('"key": "', '"key": "0'),
+        ('"seconds": ', '"seconds": 1'),
+        ("sha256_of_the_rest", "sha257_of_the_rest"),
     ],
 )
-def test_a_damaged_record_of_a_unit(old: str, new: str, finished: Path, refused: Refused) -> None:
+def test_a_damaged_record_of_a_unit(
+    old: str, new: str, finished: Path, pristine_run: Path, refused: Refused, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = finished / RECORD
+    assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
-    refused(["run", finished, "-q"], finished)
-    for content in (b"", b"\xff\x00", b"[1]", b"null", b"{}"):
-        path.write_bytes(content)
-        refused(["run", finished, "-q"], path, "damaged", "--redo synthesis")
+    refused(["report", finished], path, "is damaged")
+    assert main(["run", str(finished)]) == 0
+    assert f"{path} is damaged; made again" in capsys.readouterr().err
+    assert artifacts(finished) == artifacts(pristine_run)
 
 
-def test_a_damaged_manifest_and_results(finished: Path, refused: Refused) -> None:
-    for content in ("", "{}", "[]", '{"data": 3}'):
-        (finished / "manifest.json").write_text(content)
-        refused(["run", finished, "-q"], finished / "manifest.json", "damaged", "remove it")
-    (finished / "manifest.json").unlink()
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[1]", b"null", b"{}", b'{"sha256_of_the_rest": "\\ud800"}'])
+def test_a_record_that_is_none(content: bytes, finished: Path, pristine_run: Path) -> None:
+    (finished / RECORD).write_bytes(content)
+    assert main(["run", str(finished), "-q"]) == 0
+    assert artifacts(finished) == artifacts(pristine_run)
+
+
+def test_a_record_that_names_a_file_outside_is_not_followed(finished: Path, refused: Refused) -> None:
+    values = read_sealed(finished / RECORD)
+    write_sealed(finished / RECORD, {**values, "files": {"../../secret": "0" * 64}})
+    refused(["run", finished, "-q"], finished, "names a file outside itself")
+
+
+def test_a_damaged_manifest_is_gathered_again(
+    finished: Path, refused: Refused, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = finished / "manifest.json"
+    original = path.read_text()
+    for content in ("", "{}", "[]", '{"data": 3}', original.replace('"train": 15', '"train": 16')):
+        path.write_text(content)
+        refused(["info", finished], path, "damaged", "gathers it again")
+        assert main(["run", str(finished)]) == 0
+        assert f"{path} is damaged" in capsys.readouterr().err
+        assert path.read_text() == original
+    path.unlink()
     assert main(["run", str(finished), "-q"]) == 0
     assert RunDirectory(finished).data()["train"] == 15
 
@@ -581,9 +621,21 @@ def test_damaged_results(finished: Path, refused: Refused) -> None:
     assert path.read_bytes() == original
 
 
-def test_hand_edited_settings_of_a_run(finished: Path, refused: Refused) -> None:
+def test_damaged_settings_of_a_run(finished: Path, refused: Refused) -> None:
     path = finished / "config.yaml"
     text = path.read_text()
+    for content in (text.replace("batch_size: 1", "batch_size: 2", 1), text[:-10], text.replace("\n", "x", 1)):
+        assert content != text
+        path.write_text(content)
+        refused(["run", finished, "-q"], path, "is damaged, or was edited", "remove its first line")
+        refused(["info", finished], path, "is damaged, or was edited")
+    path.write_text("")
+    refused(["run", finished, "-q"], path, "is empty")
+
+
+def test_hand_edited_settings_of_a_run(finished: Path, refused: Refused) -> None:
+    path = finished / "config.yaml"
+    text = path.read_text().partition("\n")[2]
     path.write_text(text.replace("steps: 2", "steps: 3"))
     refused(["run", finished, "-q"], finished, "made from other inputs or settings", "--redo synthesis")
     path.write_text(text.replace("steps: 2", "step: 2"))
@@ -591,8 +643,6 @@ def test_hand_edited_settings_of_a_run(finished: Path, refused: Refused) -> None
     refused(["info", finished], path, "synthesis.step is not a setting")
     path.write_text(text.replace("group_size: 3", "group_size: auto"))
     assert main(["info", str(finished)]) == 0
-    path.write_text("")
-    refused(["run", finished, "-q"], finished)
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------
@@ -677,7 +727,7 @@ def test_an_interrupted_run(pristine_colours: Path, run: Path) -> None:
         finally:
             process.kill()  # where it goes on regardless
     assert (process.returncode, out) == (130, "")
-    assert err == "wmdd: interrupted; the same command goes on from here.\n"
+    assert err == f"wmdd: interrupted; `{shlex.join(['wmdd', *map(str, words[1:])])}` goes on from here.\n"
 
 
 def test_output_that_nobody_reads(finished: Path) -> None:

@@ -3,12 +3,14 @@
 import difflib
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from wmdd.cli.arguments import Parser
-from wmdd.core.errors import WmddError
+from wmdd.cli.interrupts import Interrupted, interruptible
+from wmdd.core.errors import SettingsError, WmddError
 from wmdd.runtime.allocator import keep_freed
 
 _VERBS = {
@@ -96,11 +98,13 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     keep_freed()
     try:
-        import_module(_module(arguments.verb)).execute(arguments)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        sys.stderr.write("wmdd: interrupted; the same command goes on from here.\n")
-        return 130
+        _refuse_crew(arguments.verb)
+        with interruptible():
+            import_module(_module(arguments.verb)).execute(arguments)
+            sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"wmdd: interrupted; `{shlex.join(['wmdd', *words])}` goes on from here.\n")
+        return error.code if isinstance(error, Interrupted) else 130
     except BrokenPipeError:  # the reader of our output has gone, as in `wmdd info RUN | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -112,6 +116,12 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _refuse_crew(verb: str) -> None:
+    """Refuse verbs that torchrun's processes would all do, each for itself."""
+    if os.environ.get("WORLD_SIZE", "1") != "1" and verb not in ("run", *_STAGE_VERBS):
+        raise SettingsError(f"wmdd {verb} is no work for several processes: start it without torchrun.")
+
+
 def _sentence(error: Exception) -> str | None:
     """What to tell the user without the final stop; None for a bug, which keeps its traceback."""
     if isinstance(error, WmddError):
@@ -119,6 +129,8 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         return f"{where}{error.strerror}; the same command goes on from here once that is mended"
+    if "by peer" in str(error) and os.environ.get("WORLD_SIZE", "1") != "1":  # gloo's and NCCL's only sign
+        return "another process of torchrun's has stopped, and says why; the same command goes on from here"
     # torch is not imported here, and its CPU allocator raises a plain RuntimeError.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return (

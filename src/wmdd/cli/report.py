@@ -12,6 +12,8 @@ def add_arguments(parser: Parser, verb: str) -> None:
 
 def execute(arguments: argparse.Namespace) -> None:
     """Write the page of what there is."""
+    from wmdd.pipeline.run_directory import RunDirectory
     from wmdd.report import write_report
 
+    RunDirectory(arguments.run).verify_all()
     print(f"page: {write_report(arguments.run)}")

@@ -32,14 +32,17 @@ def execute(arguments: argparse.Namespace) -> None:
     from wmdd.api import begin, complete
     from wmdd.cli.scores import print_scores
     from wmdd.pipeline.units import Shard
+    from wmdd.runtime.crew import crew_at_work
     from wmdd.runtime.progress import Reporter
 
     shard = Shard.parse(arguments.shard)
-    with Reporter(quiet=arguments.quiet) as reporter:
+    with crew_at_work() as crew, Reporter(quiet=arguments.quiet or not crew.leads) as reporter:
+        shard.refuse_crew(crew.size)
         work = begin(path, values, reporter, arguments.redo)
         complete(work, shard)
-    print_scores(work.run)
-    print(f"page: {path / 'report' / 'index.html'}")
+    if crew.leads:
+        print_scores(work.run)
+        print(f"page: {path / 'report' / 'index.html'}")
 
 
 def _default_folder(source: str) -> Path:

@@ -7,7 +7,7 @@ from wmdd.pipeline.artifacts import teacher_facts
 from wmdd.pipeline.results import Row, summarize
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.runtime.progress import print_table
-from wmdd.storage.json import read_json
+from wmdd.storage.json import read_sealed
 
 
 def print_scores(run: RunDirectory) -> None:
@@ -29,7 +29,7 @@ def print_scores(run: RunDirectory) -> None:
 def _read_results(run: RunDirectory) -> dict[str, Any]:
     path = run.path / "results.json"
     try:
-        results: dict[str, Any] = read_json(path)
+        results = read_sealed(path)
         summarize(results)
         if not {"arch", "top1", "top5"} <= set(results["teacher"]) or "chance" not in results:
             raise LookupError

@@ -35,6 +35,7 @@ def execute(arguments: argparse.Namespace) -> None:
     from wmdd.pipeline.run_directory import RunDirectory
     from wmdd.pipeline.runner import run_stages
     from wmdd.pipeline.units import Shard
+    from wmdd.runtime.crew import crew_at_work
     from wmdd.runtime.progress import Reporter
 
     stage = _STAGES.get(arguments.verb, arguments.verb)
@@ -47,9 +48,12 @@ def execute(arguments: argparse.Namespace) -> None:
     if stage != "teacher":
         RunDirectory(arguments.run).config()  # only the first stage may begin a run
     shard = Shard.parse(arguments.shard)
-    with Reporter(quiet=arguments.quiet) as reporter:
+    with crew_at_work() as crew, Reporter(quiet=arguments.quiet or not crew.leads) as reporter:
+        shard.refuse_crew(crew.size)
         work = begin(arguments.run, values, reporter, arguments.redo)
         run_stages(work, makes, shard)
+    if not crew.leads:
+        return
     if stage == "teacher":
         print_teacher(work.run)
     elif stage == "barycenters":

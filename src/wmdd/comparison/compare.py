@@ -7,9 +7,10 @@ from wmdd.comparison.table import write_table
 from wmdd.config import RunConfig
 from wmdd.core.errors import RunError
 from wmdd.data import open_source
+from wmdd.pipeline.opening import open_run
 from wmdd.pipeline.resolve import resolve
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.pipeline.runner import open_run, run_stages
+from wmdd.pipeline.runner import run_stages
 from wmdd.pipeline.workspace import Workspace
 from wmdd.runtime.progress import Reporter
 

@@ -19,7 +19,8 @@ from wmdd.config.load import (
 from wmdd.config.presets import OF_A_METHOD, method_presets, method_settings
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.paths import absolute
-from wmdd.storage.atomic import TEMPORARY_SUFFIX, write_text
+from wmdd.storage.atomic import write_text
+from wmdd.storage.locks import TEMPORARY_SUFFIX
 
 TEACHER = "teacher"
 """The folder, in a comparison's, of the run that teacher and statistics are taken from."""

@@ -13,7 +13,7 @@ from wmdd.config import PROTOCOLS
 from wmdd.config.protocols import base_name
 from wmdd.pipeline.artifacts import teacher_facts
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.storage.json import read_json, write_json
+from wmdd.storage.json import read_sealed, write_json
 
 NAME = "comparison.json"
 
@@ -79,7 +79,7 @@ def write_table(folder: Path, comparison: Comparison) -> None:
     scores, costs = [], []
     for member in comparison.members():
         path = folder / member.folder / "results.json"
-        if path.is_file() and (results := read_json(path))["scores"]:
+        if path.is_file() and (results := read_sealed(path))["scores"]:
             scores += _scores_of(member, results)
             costs.append(_cost_of(RunDirectory(folder / member.folder), member, results))
     facts = teacher_facts(RunDirectory(folder / TEACHER))

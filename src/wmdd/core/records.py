@@ -18,6 +18,8 @@ class UnitRecord:
     peak_mb: float
     machine: str
     versions: dict[str, str] = field(default_factory=dict)
+    precision: str = ""
+    """The one it was made in where that is not the run's (a loss was not finite in bfloat16)."""
 
     @property
     def classes(self) -> list[int]:

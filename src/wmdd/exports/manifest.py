@@ -13,7 +13,7 @@ from wmdd.core.types import DistilledDataset
 from wmdd.pipeline.artifacts import teacher_facts
 from wmdd.pipeline.results import summarize
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.storage.json import read_json
+from wmdd.storage.json import read_sealed
 
 FORMAT = "wmdd-export/1"
 _UNSAFE = re.compile(r"[^\w ,.()-]")
@@ -24,7 +24,7 @@ def describe(run: RunDirectory, distilled: DistilledDataset, licence: str | None
     config, data, facts = run.config(), run.data(), teacher_facts(run)
     recipe = to_values(config)
     results = run.path / "results.json"
-    scores = [asdict(row) for row in summarize(read_json(results))] if results.is_file() else []
+    scores = [asdict(row) for row in summarize(read_sealed(results))] if results.is_file() else []
     return {
         "format": FORMAT,
         "wmdd": version("wmdd"),

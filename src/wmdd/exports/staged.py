@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wmdd.core.errors import RunError
-from wmdd.storage.atomic import TEMPORARY_SUFFIX
+from wmdd.storage.locks import CLAIM_SUFFIX, TEMPORARY_SUFFIX, claim
 
 
 @contextmanager
@@ -18,12 +18,19 @@ def staged_folder(path: Path) -> Iterator[Path]:
     """
     if os.path.lexists(path):
         raise RunError(f"{path} is there already: remove it, or name another with --out.")
-    stage = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        stage.mkdir(parents=True)
-        yield stage
-        stage.rename(path)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}; nothing is left of it.") from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+    stage, held = (
+        path.with_name(f".{path.name}{TEMPORARY_SUFFIX}"),
+        claim(path.with_name(f".{path.name}{CLAIM_SUFFIX}")),
+    )
+    if held is None:
+        raise RunError(f"{path} is being written by another process: wait for it.")
+    with held:
+        try:
+            shutil.rmtree(stage, ignore_errors=True)  # of a process that is no more
+            stage.mkdir()
+            yield stage
+            stage.rename(path)
+        except OSError as error:
+            raise RunError(f"{path} cannot be written: {error.strerror}; nothing is left of it.") from error
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from wmdd.core.records import STAGES
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.storage.json import read_json, write_json
+from wmdd.storage.json import read_json, write_sealed
 
 
 def write_results(run: RunDirectory) -> None:
@@ -22,7 +22,7 @@ def write_results(run: RunDirectory) -> None:
     for record in evaluated:
         run.verify("evaluation", record)
     newest = evaluated[-1] if evaluated else teacher
-    write_json(
+    write_sealed(
         run.path / "results.json",
         {
             "teacher": {name: facts[name] for name in ("arch", "stem_is", "top1", "top5")},

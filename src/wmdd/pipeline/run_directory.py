@@ -1,10 +1,11 @@
 """The run directory: what was asked, what was done, with which versions, from which data.
 
-config.yaml        settings, every "auto" resolved
+config.yaml        settings, every "auto" resolved, and a hash of them
 manifest.json      data, and per stage its units: key, files with hashes, seconds, memory, versions, machine
 metrics.jsonl      losses and accuracies, one line a measurement
 results.json       scores beside their baselines
-artifacts/STAGE/   what each stage made; units/NAME.json is written last and makes a unit count as done
+artifacts/STAGE/   what each stage made; units/NAME.json is written last and makes a unit count as done;
+                   claims/ and unfinished/ are of the processes at work
 report/index.html  the page
 """
 
@@ -17,11 +18,13 @@ from typing import Any
 
 from wmdd.config import RunConfig
 from wmdd.config.load import parse, read_yaml, to_yaml
+from wmdd.config.seal import refuse_changed, sealed
 from wmdd.core.errors import RunError
 from wmdd.core.hashing import digest, digest_file
 from wmdd.core.records import STAGES, UnitRecord
-from wmdd.storage.atomic import TEMPORARY_SUFFIX, write_text
-from wmdd.storage.json import append_line, read_json, write_json
+from wmdd.storage.atomic import write_new_text, write_text
+from wmdd.storage.json import append_line, read_sealed, write_sealed
+from wmdd.storage.locks import CLAIM_SUFFIX, TEMPORARY_SUFFIX, Claim, claim, remove_abandoned
 
 FORMAT = 1
 
@@ -57,7 +60,7 @@ class RunDirectory:
             raise RunError(f"{readable} is not a UTF-8 name: name another folder for the run.") from error
         except OSError as error:
             raise RunError(f"{self.path} cannot be read: {error.strerror}; name another folder for the run.") from error
-        foreign = [name for name in foreign if not name.endswith(TEMPORARY_SUFFIX)]
+        foreign = [name for name in foreign if not name.endswith((TEMPORARY_SUFFIX, CLAIM_SUFFIX))]
         if foreign:
             raise RunError(f"{self.path} holds {foreign[0]!r} but no run: name an empty or a new folder.")
         return False
@@ -71,11 +74,16 @@ class RunDirectory:
         if not self.exists:
             raise RunError(f"there is no run in {self.path}: make one with `wmdd run {self.path} --data ...`.")
         path = self.path / "config.yaml"
+        refuse_changed(path)
         return parse(read_yaml(path), str(path))
+
+    def begin(self, config: RunConfig) -> bool:
+        """Store the settings of a new run; False where another process has begun it meanwhile."""
+        return write_new_text(self.path / "config.yaml", sealed(to_yaml(config)))
 
     def write_config(self, config: RunConfig) -> None:
         """Store the settings."""
-        write_text(self.path / "config.yaml", to_yaml(config))
+        write_text(self.path / "config.yaml", sealed(to_yaml(config)))
 
     def data(self) -> dict[str, Any]:
         """Class names, fingerprint and sizes of the split the run was begun with; empty before that."""
@@ -83,7 +91,7 @@ class RunDirectory:
         if not path.is_file():
             return {}
         try:
-            return dict(read_json(path)["data"])
+            return dict(read_sealed(path)["data"])
         except (RunError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path} is damaged: remove it, and `wmdd run {self.path}` gathers it again.") from error
 
@@ -91,7 +99,8 @@ class RunDirectory:
         """Gather the records of all units into ``manifest.json``."""
         stages = {stage: self._summary(self.records(stage)) for stage in STAGES}
         kind = {"real_pixels": self.config().synthesis.real_pixels}
-        write_json(self.path / "manifest.json", {"format": FORMAT, "data": data, "images": kind, "stages": stages})
+        manifest = {"format": FORMAT, "data": data, "images": kind, "stages": stages}
+        write_sealed(self.path / "manifest.json", manifest)
 
     @staticmethod
     def _summary(records: dict[str, UnitRecord]) -> dict[str, Any]:
@@ -113,21 +122,50 @@ class RunDirectory:
 
     def record(self, stage: str, record: UnitRecord) -> None:
         """Note a unit as done; its files must be in place."""
-        write_json(self.folder(stage) / "units" / f"{_file_name(record.name)}.json", asdict(record))
+        write_sealed(self._record_path(stage, record.name), asdict(record))
+
+    def _record_path(self, stage: str, unit: str) -> Path:
+        return self.folder(stage) / "units" / f"{_file_name(unit)}.json"
 
     def records(self, stage: str) -> dict[str, UnitRecord]:
-        """The finished units of a stage, by name."""
+        """The finished units of a stage, by name. A unit whose record is damaged is none."""
         paths = sorted((self.folder(stage) / "units").glob("[!.]*.json"))
-        records = []
-        for path in paths:
-            try:
-                record = UnitRecord(**read_json(path))
-            except (TypeError, RunError) as error:
-                raise RunError(f"{path} is damaged: {self._remake(stage)}.") from error
-            if path.stem != _file_name(record.name) or not isinstance(record.covers, dict):
-                raise RunError(f"{path} is damaged: {self._remake(stage)}.")
-            records.append(record)
-        return {record.name: record for record in records}
+        found = [record for path in paths if (record := _read_record(path)) is not None]
+        return {record.name: record for record in found}
+
+    def record_of(self, stage: str, unit: str) -> UnitRecord | None:
+        """The record of a unit; None where it is not done or its record is damaged."""
+        return _read_record(self._record_path(stage, unit))
+
+    def fault(self, stage: str, unit: str) -> str | None:
+        """What is wrong with a finished unit: its record, or a file of it; None where nothing is."""
+        path = self._record_path(stage, unit)
+        record = _read_record(path)
+        if record is not None:
+            return self._fault(stage, record)
+        return f"{path} is damaged" if path.is_file() else None
+
+    def claim(self, stage: str, unit: str) -> Claim | None:
+        """Hold a unit while it is made; None where another process does."""
+        return claim(self.folder(stage) / "claims" / f".{_file_name(unit)}{CLAIM_SUFFIX}")
+
+    def gathering(self) -> Claim | None:
+        """Hold what is gathered of all units; None where another process does."""
+        return claim(self.path / f".gathered{CLAIM_SUFFIX}")
+
+    def forget(self, stage: str, unit: str) -> None:
+        """Let a unit count as not done."""
+        self._record_path(stage, unit).unlink(missing_ok=True)
+        self._verified.discard((stage, unit))
+
+    def tidy(self, stage: str) -> None:
+        """Remove what killed processes left of a stage that is finished."""
+        for name in ("unfinished", "claims"):
+            shutil.rmtree(self.folder(stage) / name, ignore_errors=True)
+
+    def remove_abandoned(self) -> None:
+        """Remove the temporary files of processes that were killed."""
+        remove_abandoned(self.path)
 
     def verify(self, stage: str, record: UnitRecord) -> None:
         """Check that a unit's files are what was recorded.
@@ -135,30 +173,52 @@ class RunDirectory:
         Raises:
             RunError: one is missing or changed.
         """
+        if fault := self._fault(stage, record):
+            raise RunError(f"{fault}: {self._remake()}.")
+
+    def verify_all(self) -> None:
+        """:meth:`verify` whatever is made.
+
+        Raises:
+            RunError: there is no run here, or something is damaged.
+        """
+        self.config()
+        for stage in STAGES:
+            for path in (self.folder(stage) / "units").glob("[!.]*.json"):
+                if _read_record(path) is None:
+                    raise RunError(f"{path} is damaged: {self._remake()}.")
+            for record in self.records(stage).values():
+                self.verify(stage, record)
+
+    def _fault(self, stage: str, record: UnitRecord) -> str | None:
         if (stage, record.name) in self._verified:
-            return
+            return None
         for name, expected in record.files.items():
-            path = self._made(stage, name)
+            path = self._inside(name)
             try:
                 found = digest_file(path)
+            except FileNotFoundError:
+                return f"{path} is missing though {stage} made it"
             except OSError as error:
-                raise RunError(f"{path} cannot be read: {error.strerror}; {self._remake(stage)}.") from error
+                return f"{path} cannot be read ({error.strerror})"
             if found != expected:
-                raise RunError(f"{path} is damaged (its hash is not the recorded one): {self._remake(stage)}.")
+                return f"{path} is damaged (its hash is not the recorded one)"
         self._verified.add((stage, record.name))
+        return None
 
     def size(self, stage: str, name: str) -> int:
-        """The bytes of a file that a stage made."""
-        return self._made(stage, name).stat().st_size
+        """The bytes of a file that a stage made.
 
-    def _made(self, stage: str, name: str) -> Path:
-        path = self._inside(name)
-        if not path.is_file():
-            raise RunError(f"{path} is missing though {stage} made it: {self._remake(stage)}.")
-        return path
+        Raises:
+            RunError: it is missing.
+        """
+        try:
+            return self._inside(name).stat().st_size
+        except OSError as error:
+            raise RunError(f"{self.path / name} is missing though {stage} made it: {self._remake()}.") from error
 
-    def _remake(self, stage: str) -> str:
-        return f"`wmdd run {self.path} --redo {stage}` makes it again"
+    def _remake(self) -> str:
+        return f"`wmdd run {self.path}` makes it again"
 
     def _inside(self, name: str) -> Path:
         path = self.path / name
@@ -207,8 +267,14 @@ class RunDirectory:
                 self.record(stage, record)
 
     def discard(self, stage: str) -> Sequence[str]:
-        """Delete what ``stage`` and all later ones made; returns their names."""
+        """Delete what ``stage`` and all later ones made; returns their names.
+
+        Raises:
+            RunError: another process is at one of them, or something cannot be removed.
+        """
         gone = STAGES[STAGES.index(stage) :]
+        for name in gone:
+            self._refuse_busy(name)
         for name in gone:
             # The records go first: whatever is left after a kill does not count as done.
             for folder in (self.folder(name) / "units", self.folder(name)):
@@ -220,6 +286,14 @@ class RunDirectory:
                     raise RunError(f"{folder} cannot be removed: {error.strerror}; remove it yourself.") from error
         self._verified.clear()
         return gone
+
+    def _refuse_busy(self, stage: str) -> None:
+        for path in (self.folder(stage) / "claims").glob(f".*{CLAIM_SUFFIX}"):
+            held = claim(path)
+            if held is None:
+                raise RunError(f"another process is at {stage} in {self.path}: stop it before {stage} is discarded.")
+            with held:
+                pass
 
     # --- metrics -----------------------------------------------------------------------------------------------------
 
@@ -235,6 +309,15 @@ def _link(source: Path, target: Path) -> None:
         target.hardlink_to(source)
     except OSError:  # a file system without hard links
         shutil.copyfile(source, target)
+
+
+def _read_record(path: Path) -> UnitRecord | None:
+    """The record of that path; None where it is damaged."""
+    try:
+        record = UnitRecord(**read_sealed(path))
+    except (TypeError, RunError):
+        return None
+    return record if _file_name(record.name) == path.stem else None
 
 
 def _file_name(unit: str) -> str:

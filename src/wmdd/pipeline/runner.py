@@ -1,149 +1,64 @@
-"""Doing a run: stages in order, units that are done are skipped, everything is recorded as soon as it is finished."""
+"""Doing a run: stages in order, units that are done are skipped, everything is recorded as soon as it is finished.
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+Any number of processes may do one run: whoever is free takes the next unit that is neither done nor claimed, so a slow
+process takes fewer, and a unit whose process has died is taken over. What a unit comes to does not depend on who makes
+it. Only a teacher, and students when there are fewer of them than processes, are made by a whole crew together.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
 import torch
 
-from wmdd.config import RunConfig
 from wmdd.config.load import dotted
-from wmdd.core.errors import RunError, SettingsError
+from wmdd.core.errors import RunError
 from wmdd.core.hashing import digest, digest_file
 from wmdd.core.records import STAGES, UnitRecord
-from wmdd.data import ImageSource, open_source
-from wmdd.pipeline.group_size import fit_group
-from wmdd.pipeline.lowered import as_begun
-from wmdd.pipeline.resolve import resolve, try_out
+from wmdd.pipeline.opening import concerns
 from wmdd.pipeline.results import write_results
-from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.stages import ALL_STAGES
 from wmdd.pipeline.units import Shard, Unit
 from wmdd.pipeline.workspace import Workspace, unit_context
 from wmdd.runtime.allocator import give_back
-from wmdd.runtime.progress import Reporter
+from wmdd.runtime.crew import ALONE, Crew
 from wmdd.runtime.usage import machine_name, measured, versions
+from wmdd.stages.finite import NotFiniteError
+from wmdd.storage.locks import Claim
 
-
-def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str | None = None) -> Workspace:
-    """Begin a run with ``config``, or go on with one whose finished stages were made with the same settings.
-
-    ``redo`` names a stage to discard first, with everything after it.
-
-    Raises:
-        RunError: the folder holds something else, another data set, or stages made with other settings.
-        SettingsError: the settings do not suit the data or the machine.
-    """
-    began = run.exists
-    if redo is not None and redo not in STAGES:
-        raise SettingsError(f"--redo is {redo!r}, but should be a stage: {', '.join(STAGES)}.")
-    source = open_source(config.data)
-    asked = as_begun(run, config) if began and not _remakes("synthesis", redo) else config
-    config = resolve(asked, source)
-    if not began:
-        _refuse_own_data(run, config, source)
-    if not began or redo is not None or run.config() != config:
-        made = began and bool(run.records("teacher")) and not _remakes("teacher", redo)
-        config = ready(asked, config, source, teacher_made=made)
-    if began:
-        _refuse_changes(run, run.config(), config, before=redo)
-        _refuse_other_data(run, source)
-        if redo is not None:
-            reporter.say(f"discarding {', '.join(run.discard(redo))}")
-    if not began or run.config() != config:
-        run.write_config(config)
-    if not run.data():
-        run.write_manifest(_describe(source))
-    work = Workspace(run, config, reporter)
-    work.__dict__["source"] = source  # already open: fill the cached property
-    return work
-
-
-def ready(asked: RunConfig, resolved: RunConfig, source: ImageSource, *, teacher_made: bool = False) -> RunConfig:
-    """Try resolved settings out, and make a group size that was ``asked`` to be automatic fit into memory.
-
-    Raises:
-        WmddError: as of :func:`~wmdd.pipeline.resolve.try_out`.
-    """
-    try_out(resolved, source, teacher_made=teacher_made)
-    return fit_group(resolved, source) if asked.synthesis.group_size == "auto" else resolved
-
-
-def _remakes(stage: str, redo: str | None) -> bool:
-    return redo is not None and STAGES.index(redo) <= STAGES.index(stage)
-
-
-def _refuse_own_data(run: RunDirectory, config: RunConfig, source: ImageSource) -> None:
-    """Refuse a folder for the run that would count as one of the data's own folders."""
-    root, place = Path(config.data.source), run.path.resolve()
-    if not config.data.is_path or not place.is_relative_to(root):
-        return
-    splits = {name.partition("/")[0] for split in (source.train, source.validation) for name in split.names}
-    if splits == set(source.class_names) or place.relative_to(root).parts[0] in splits:
-        raise RunError(f"{run.path} lies among the images of {root}: name a folder outside them for the run.")
-
-
-def _describe(source: ImageSource) -> dict[str, Any]:
-    return {
-        "source": source.name,
-        "fingerprint": source.fingerprint,
-        "classes": {name: index for index, name in enumerate(source.class_names)},
-        "train": len(source.train.labels),
-        "validation": len(source.validation.labels),
-    }
-
-
-def _refuse_other_data(run: RunDirectory, source: ImageSource) -> None:
-    known = run.data().get("fingerprint", source.fingerprint)
-    if known != source.fingerprint:
-        raise RunError(
-            f"{run.path} was begun with other images, or another split, than {source.name} gives now: "
-            f"use a new folder for the run, or bring the first ones back."
-        )
-
-
-def _refuse_changes(run: RunDirectory, old: RunConfig, new: RunConfig, before: str | None = None) -> None:
-    """Refuse settings that finished stages (those earlier than ``before``) were not made with."""
-    was, now = dotted(old), dotted(new)
-    # A setting that is "auto" in a run is younger than the run, which knew no other value than the one it resolves to.
-    changed = [name for name in now if now[name] != was.get(name) and was.get(name) != "auto"]
-    for stage in ALL_STAGES:
-        if stage.name == before:
-            return
-        mine = [name for name in changed if _concerns(stage, name)]
-        if mine and run.records(stage.name):
-            name = mine[0]
-            raise RunError(
-                f"{name} was {was.get(name)!r} when {stage.name} was made in {run.path} and is {now[name]!r} now: "
-                f"use a new folder, or add `--redo {stage.name}` to make it and all that follows again."
-            )
-
-
-def _concerns(stage: Stage, name: str) -> bool:
-    return any(name == setting or name.startswith(f"{setting}.") for setting in stage.settings)
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def run_stages(work: Workspace, names: Sequence[str] = STAGES, shard: Shard | None = None) -> None:
-    """Do what is missing of the named stages, in order.
+    """Do what is missing of the named stages, in order; a damaged unit is said to be so, and made again.
+
+    The last stages of a run in shards, and all processes of a crew, wait for what the others make.
 
     Raises:
-        RunError: an earlier stage is unfinished, or a finished unit is damaged or was made from other inputs.
+        RunError: an earlier stage is unfinished, a finished unit was made from other inputs, or one cannot be made.
     """
     shard = shard or Shard()
+    waits = work.crew.size > 1 or (shard.count > 1 and tuple(names) == STAGES)
     for stage in ALL_STAGES:
         if stage.name in names:
             for needed in stage.needs:
-                _require_finished(_stage(needed), stage, work)
-            if _run_within_memory(stage, work, shard):
+                _require_finished(_stage(needed), stage, work, waits=waits)
+            if waits and stage.name == "evaluation":
+                _wait_for(_stage("relabel"), work)
+            if _run_within_memory(stage, work, shard) and work.crew.leads:
                 _gather(work, stage.name == "teacher")
-    _gather(work, not {"teacher", "evaluation"}.isdisjoint(names))
+    if work.crew.leads:
+        _gather(work, not {"teacher", "evaluation"}.isdisjoint(names))
+        work.run.remove_abandoned()
 
 
 def _gather(work: Workspace, results: bool) -> None:
-    work.run.write_manifest(work.run.data())
-    if results:
-        write_results(work.run)
+    with _patiently(work.run.gathering):
+        work.run.write_manifest(work.run.data())
+        if results:
+            write_results(work.run)
 
 
 def _stage(name: str) -> Stage:
@@ -157,17 +72,40 @@ def missing_units(stage: Stage, work: Workspace) -> list[Unit]:
     return [unit for unit in stage.units(work) if unit.name not in done]
 
 
-def _require_finished(stage: Stage, wanted_by: Stage, work: Workspace) -> None:
-    if missing := missing_units(stage, work):
+# --- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def _require_finished(stage: Stage, wanted_by: Stage, work: Workspace, *, waits: bool) -> None:
+    if waits:
+        _wait_for(stage, work)
+    elif missing := missing_units(stage, work):
         raise RunError(
             f"{wanted_by.name} needs {stage.name}, of which {len(missing)} unit(s) are missing in {work.run.path} "
             f"(first {missing[0].name!r}): run `wmdd {_VERBS[stage.name]} {work.run.path}`, or the other shards, first."
         )
 
 
+def _wait_for(stage: Stage, work: Workspace) -> None:
+    said = False
+    while missing := missing_units(stage, work):
+        if not said:
+            work.reporter.say(f"{stage.name}: waiting for {len(missing)} unit(s) that other processes make")
+            said = True
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _patiently(attempt: Callable[[], Claim | None]) -> Claim:
+    while (held := attempt()) is None:
+        time.sleep(_SECONDS_BETWEEN_LOOKS / 10)
+    return held
+
+
 _VERBS = {"synthesis": "synthesize", "evaluation": "evaluate"} | {
     name: name for name in STAGES if name not in ("synthesis", "evaluation")
 }
+
+
+# --- a stage ----------------------------------------------------------------------------------------------------------
 
 
 def _run_within_memory(stage: Stage, work: Workspace, shard: Shard) -> int:
@@ -183,33 +121,155 @@ def _run_within_memory(stage: Stage, work: Workspace, shard: Shard) -> int:
 
 
 def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> int:
-    """Do this shard's missing units and check the others; returns how many were missing."""
+    """Do this shard's missing units and check the others; returns how many this process made."""
     units = stage.units(work)
-    done = work.run.records(stage.name)
     inputs = {name: work.run.stage_digest(name) for name in stage.needs}
-    fresh = 0
+    mine = [_Job(stage, unit, work, _key(stage, unit, work, inputs), len(units)) for unit in shard.share(units)]
     give_back()  # or the memory of the stage before would count as this one's
-    for unit in shard.share(units):
-        key = _key(stage, unit, work, inputs)
-        if (record := done.get(unit.name)) is None:
-            _make(stage, unit, work, key, f"{stage.name} {unit.name}" if len(units) > 1 else stage.name)
-            fresh += 1
-            continue
-        if record.covers != unit.covers:
-            raise RunError(
-                f"the record of {stage.name} {unit.name!r} in {work.run.path} is damaged: "
-                f"`wmdd run {work.run.path} --redo {stage.name}` makes it again."
-            )
-        if record.key != key:
-            raise RunError(
-                f"{stage.name} {unit.name!r} in {work.run.path} was made from other inputs or settings: "
-                f"add `--redo {stage.name}` to make it again."
-            )
-        work.run.verify(stage.name, record)
-    mine = len(shard.share(units))
+    fresh, failed = (_together if stage.together(work) else _apart)(mine)
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(units)} unit(s) of {stage.name} could not be made, the others are done: "
+            f"{'; '.join(failed)}: lower the learning rate, with `--redo {stage.name}`, or use float32."
+        )
+    if not missing_units(stage, work) and work.crew.leads:
+        work.run.tidy(stage.name)
     if units:
-        work.reporter.say(f"{stage.name}: {fresh} of {mine} unit(s) made, {mine - fresh} there already")
+        elsewhere = len(mine) - fresh
+        work.reporter.say(f"{stage.name}: {fresh} of {len(mine)} unit(s) made, {elsewhere} there already")
     return fresh
+
+
+def _apart(jobs: Sequence["_Job"]) -> tuple[int, list[str]]:
+    """Make whatever no other process is making until all is done; returns how many, and what went wrong."""
+    fresh, failed = 0, list[str]()
+    left = [job for job in jobs if not job.done()]
+    while left:
+        before = fresh + len(failed)
+        for job in tuple(left):
+            held = job.claim()
+            if held is None:
+                continue
+            with held:
+                if job.done():
+                    continue
+                try:
+                    job.make()
+                    fresh += 1
+                except NotFiniteError as error:
+                    failed.append(job.lament(error))
+                    left.remove(job)
+        left = [job for job in left if not job.done()]
+        if left and before == fresh + len(failed):
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+    return fresh, failed
+
+
+def _together(jobs: Sequence["_Job"]) -> tuple[int, list[str]]:
+    """Make one unit after the other with the whole crew."""
+    fresh, failed = 0, list[str]()
+    for job in jobs:
+        crew = job.work.crew
+        with _patiently(job.claim) if crew.leads else nullcontext():
+            if crew.told(int(crew.leads and not job.done())):
+                try:
+                    job.make(crew)
+                    fresh += 1
+                except NotFiniteError as error:
+                    failed.append(job.lament(error))
+            crew.told(0)  # nobody goes on before the leader has recorded it
+    return fresh, failed
+
+
+# --- a unit -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Job:
+    """A unit to be made, unless it is done."""
+
+    stage: Stage
+    unit: Unit
+    work: Workspace
+    key: str
+    among: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.stage.name} {self.unit.name}" if self.among > 1 else self.stage.name
+
+    def claim(self) -> Claim | None:
+        return self.work.run.claim(self.stage.name, self.unit.name)
+
+    def done(self) -> bool:
+        """Whether the unit is made, and undamaged.
+
+        Raises:
+            RunError: it was made from something else.
+        """
+        record = self.work.run.record_of(self.stage.name, self.unit.name)
+        if record is None:
+            return False
+        if record.key != self.key:
+            raise RunError(
+                f"{self.stage.name} {self.unit.name!r} in {self.work.run.path} was made from other inputs or settings: "
+                f"add `--redo {self.stage.name}` to make it again."
+            )
+        return self.work.run.fault(self.stage.name, self.unit.name) is None
+
+    def make(self, crew: Crew = ALONE) -> None:
+        """Make and record it; once more in float32 where a loss was not finite in bfloat16.
+
+        Raises:
+            NotFiniteError: it is not finite in float32 either.
+        """
+        run, name = self.work.run, self.stage.name
+        if crew.leads and (fault := run.fault(name, self.unit.name)):
+            self.work.reporter.say(f"{self.title}: {fault}; made again")
+            run.forget(name, self.unit.name)
+        try:
+            return self._make(crew)
+        except NotFiniteError as error:
+            if self.work.machine.precision != "bfloat16":
+                raise
+            self.work.reporter.say(f"{self.title}: {error.about(self.work.class_names)}; once more in float32")
+        usual = self.work.machine
+        self.work.machine = replace(usual, precision="float32")
+        try:
+            self._make(crew, "float32")
+        finally:
+            self.work.machine = usual
+
+    def _make(self, crew: Crew, precision: str = "") -> None:
+        work, stage, unit = self.work, self.stage, self.unit
+        threads = work.config.runtime.threads
+        assert isinstance(threads, int), "settings are resolved before work begins"
+        key = self.key + precision
+        with unit_context(work, stage.name, unit.name, self.title, key, crew) as context:
+            with measured(work.machine.device) as usage:
+                paths = stage.make(unit, work, context)
+            if crew.leads:
+                work.run.record(
+                    stage.name,
+                    UnitRecord(
+                        name=unit.name,
+                        key=self.key,
+                        covers=unit.covers,
+                        files={path.relative_to(work.run.path).as_posix(): digest_file(path) for path in paths},
+                        seconds=usage.seconds,
+                        peak_mb=usage.peak_mb,
+                        machine=machine_name(work.machine.device, threads),
+                        versions=versions(),
+                        precision=precision,
+                    ),
+                )
+                context.savepoint.clear()
+
+    def lament(self, error: NotFiniteError) -> str:
+        """What went wrong, and where its last good state lies."""
+        path = self.work.run.savepoint_path(self.stage.name, self.unit.name)
+        kept = f" (in {path})" if path.is_file() else ""
+        return f"{self.unit.name}: {error.about(self.work.class_names)}{kept}"
 
 
 _BEFORE = {
@@ -228,28 +288,6 @@ def _key(stage: Stage, unit: Unit, work: Workspace, inputs: dict[str, str]) -> s
     settings = {
         name: value
         for name, value in dotted(work.config).items()
-        if _concerns(stage, name) and not (name in known and known[name] == value)
+        if concerns(stage, name) and not (name in known and known[name] == value)
     }
     return digest([stage.name, unit.name, unit.covers, settings, inputs, work.source.fingerprint])
-
-
-def _make(stage: Stage, unit: Unit, work: Workspace, key: str, title: str) -> None:
-    threads = work.config.runtime.threads
-    assert isinstance(threads, int), "settings are resolved before work begins"
-    with unit_context(work, stage.name, unit.name, title, key) as context, measured(work.machine.device) as usage:
-        paths = stage.make(unit, work, context)
-    files = {path.relative_to(work.run.path).as_posix(): digest_file(path) for path in paths}
-    work.run.record(
-        stage.name,
-        UnitRecord(
-            name=unit.name,
-            key=key,
-            covers=unit.covers,
-            files=files,
-            seconds=usage.seconds,
-            peak_mb=usage.peak_mb,
-            machine=machine_name(work.machine.device, threads),
-            versions=versions(),
-        ),
-    )
-    context.savepoint.clear()

@@ -44,6 +44,17 @@ class Shard:
             raise SettingsError(f"--shard {text!r} must be i/n with 0 <= i < n, for example 0/4.")
         return cls(int(index), int(count))
 
+    def refuse_crew(self, size: int) -> None:
+        """Refuse to divide the work twice.
+
+        Raises:
+            SettingsError: this is one of several shards, and torchrun has started ``size`` > 1 processes.
+        """
+        if self.count > 1 and size > 1:
+            raise SettingsError(
+                f"--shard {self.index}/{self.count} and torchrun both divide the work: use one of them."
+            )
+
     def share(self, units: Sequence[Unit]) -> Sequence[Unit]:
         """The units of this process."""
         return units[self.index :: self.count]

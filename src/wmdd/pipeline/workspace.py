@@ -14,6 +14,7 @@ from wmdd.data import Images, ImageSource, Split, load_images, open_source
 from wmdd.models import Teacher
 from wmdd.pipeline.artifacts import load_distilled, load_preprocessing, load_teacher
 from wmdd.pipeline.run_directory import RunDirectory
+from wmdd.runtime.crew import ALONE, Crew
 from wmdd.runtime.device import Machine, Precision, open_machine
 from wmdd.runtime.progress import Reporter, Task
 from wmdd.storage.savepoint import Savepoint
@@ -29,6 +30,7 @@ class Workspace:
     config: RunConfig
     reporter: Reporter
     lender: "Workspace | None" = None
+    crew: Crew = ALONE
 
     @property
     def image_size(self) -> int:
@@ -76,7 +78,7 @@ class Workspace:
         assert runtime.precision != "auto", "settings are resolved before work begins"
         assert runtime.threads != "auto", "settings are resolved before work begins"
         precision: Precision = runtime.precision
-        return open_machine(runtime.device, precision, runtime.threads)
+        return open_machine(runtime.device, precision, runtime.threads, self.crew.local_rank)
 
     @cached_property
     def source(self) -> ImageSource:
@@ -126,17 +128,23 @@ class Workspace:
 
 @dataclass
 class UnitContext:
-    """One unit at work: a :class:`~wmdd.stages.training.Log` that shows and keeps metrics, and its savepoint."""
+    """One unit at work: a :class:`~wmdd.stages.training.Log` that shows and keeps metrics, and its savepoint.
+
+    ``crew`` are the processes that make the unit together; only their leader shows and keeps anything.
+    """
 
     run: RunDirectory
     stage: str
     unit: str
     task: Task
     savepoint: Savepoint
+    crew: Crew = ALONE
     _last: float = 0.0
 
     def __call__(self, step: int, total: int, **values: float | Tensor) -> None:
         """Show and keep what a step measured; of quick steps only a few a second."""
+        if not self.crew.leads:
+            return
         now = time.monotonic()
         last = step == total
         if not last and now - self._last < _SECONDS_BETWEEN_METRICS:
@@ -149,8 +157,10 @@ class UnitContext:
 
 
 @contextmanager
-def unit_context(work: Workspace, stage: str, unit: str, title: str, key: str) -> Iterator[UnitContext]:
+def unit_context(
+    work: Workspace, stage: str, unit: str, title: str, key: str, crew: Crew = ALONE
+) -> Iterator[UnitContext]:
     """Show a unit's progress while the block lasts."""
-    savepoint = Savepoint(work.run.savepoint_path(stage, unit), key)
+    savepoint = Savepoint(work.run.savepoint_path(stage, unit), key, saves=crew.leads)
     with work.reporter.task(title) as task:
-        yield UnitContext(work.run, stage, unit, task, savepoint)
+        yield UnitContext(work.run, stage, unit, task, savepoint, crew)

@@ -14,7 +14,7 @@ from wmdd.config.load import parse, read_yaml
 from wmdd.core.errors import RunError
 from wmdd.core.records import STAGES, UnitRecord
 from wmdd.report.curves import Curve, read_curves
-from wmdd.storage.json import read_json
+from wmdd.storage.json import read_json, read_sealed
 
 Array = NDArray[Any]
 
@@ -133,8 +133,8 @@ def read_run(path: Path) -> RunData:
     if not (path / "config.yaml").is_file():
         raise RunError(f"there is no run in {path}: make one with `wmdd run {path} --data ...`.")
     config = parse(read_yaml(path / "config.yaml"), str(path / "config.yaml"))
-    manifest = read_json(path / "manifest.json") if (path / "manifest.json").is_file() else {}
-    data = dict(manifest.get("data", {})) if isinstance(manifest, dict) else {}
+    manifest = read_sealed(path / "manifest.json") if (path / "manifest.json").is_file() else {}
+    data = dict(manifest.get("data", {}))
     units = {stage: _read_units(path, stage) for stage in STAGES}
     teacher = _read_facts(path, units["teacher"])
     indices: dict[str, int] = data.get("classes", {})
@@ -180,9 +180,9 @@ def _read_units(path: Path, stage: str) -> tuple[UnitRecord, ...]:
     units = []
     for file in sorted((path / "artifacts" / stage / "units").glob("[!.]*.json")):
         try:
-            units.append(UnitRecord(**read_json(file)))
+            units.append(UnitRecord(**read_sealed(file)))
         except TypeError as error:
-            raise RunError(f"{file} is not the record of a unit: `wmdd run {path} --redo {stage}` makes it.") from error
+            raise RunError(f"{file} is not the record of a unit: `wmdd run {path}` makes it.") from error
     return tuple(units)
 
 

@@ -40,15 +40,20 @@ class Machine:
         return images.contiguous(memory_format=torch.channels_last)
 
 
-def open_machine(device: str, precision: Precision, threads: int) -> Machine:
+def open_machine(device: str, precision: Precision, threads: int, local_rank: int = 0) -> Machine:
     """The machine that resolved settings name; sets torch's number of threads.
+
+    Of several processes on a machine each takes the GPU of its ``local_rank``, unless the settings name one.
 
     Raises:
         SettingsError: the device is unknown or absent.
     """
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
-    return Machine(find_device(device), precision)
+    found = find_device(f"cuda:{local_rank}" if device == "cuda" and local_rank else device)
+    if found.type == "cuda" and found.index is not None:
+        torch.cuda.set_device(found)
+    return Machine(found, precision)
 
 
 def find_device(device: str) -> torch.device:
@@ -102,5 +107,6 @@ def _has_bf16_products() -> bool:
 
 
 def default_threads() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """The cores this process may use; torchrun's processes on one machine share them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

@@ -11,6 +11,7 @@ from wmdd.config.protocols import Protocol
 from wmdd.core.types import Preprocessing
 from wmdd.losses import hard_label_loss, soft_label_loss
 from wmdd.models import Teacher
+from wmdd.runtime.crew import ALONE, Crew
 from wmdd.runtime.device import Machine
 from wmdd.runtime.random import seeded, stream
 from wmdd.stages.relabel import EpochViews, show
@@ -62,10 +63,15 @@ def train_student(
     *,
     log: Log = silent,
     savepoint: Savepoint | None = None,
+    crew: Crew = ALONE,
 ) -> nn.Module:
     """Train ``network`` on ``images uint8 [M, C, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1).
 
-    ``views_of`` gives each epoch's views; ``seed`` draws the order of batches. Returns the network, on the machine.
+    ``views_of`` gives each epoch's views; ``seed`` draws the order of batches. A ``crew`` divides every batch
+    between its processes. Returns the network, on the machine.
+
+    Raises:
+        NotFiniteError: the loss has become NaN or infinite.
     """
     savepoint = savepoint or Savepoint()
     network = machine.place(network)
@@ -77,9 +83,9 @@ def train_student(
         total_steps=total_steps(protocol.epochs, len(images), protocol.batch_size),
         warmup=protocol.warmup,
         stretch=protocol.stretch,
+        crew=crew,
     )
-    if state := savepoint.load():
-        trainer.load(state)
+    trainer.begin(savepoint)
     images = column_major(images.to(machine.device))
     labels = labels.to(machine.device)
     importance = weights / weights.mean() if protocol.weighted else torch.ones_like(weights)
@@ -88,21 +94,21 @@ def train_student(
         epoch = views_of(trainer.epoch)
         shares = _mixed(importance, epoch, preprocessing.image_size).to(machine.device, machine.dtype)
         order = epoch_batches(len(images), protocol.batch_size, stream(seed, "student", trainer.epoch))
-        with seeded(seed, "student-layers", trainer.epoch):
-            for rows in order:
+        with seeded(seed, "student-layers", trainer.epoch, *crew.purpose):
+            for whole in order:
+                rows = crew.part(whole)
                 x = machine.layout(show(images, epoch, rows, preprocessing, machine.dtype))
                 with machine.autocast():
-                    logits = network(x)
+                    logits = trainer.forward(x)
                 logits, here = logits.to(machine.dtype), rows.to(machine.device)
                 if protocol.labels == "soft":
                     target = soft_labels(trainer.epoch, rows, x).to(machine.dtype)
                     loss = soft_label_loss(logits, target, protocol.temperature, shares[here])
                 else:
                     loss = hard_label_loss(logits, labels[here], shares[here])
-                trainer.update(loss)
+                trainer.update(loss, len(whole))
                 log(trainer.step, trainer.total_steps, loss=loss.detach())
-        trainer.epoch += 1
-        savepoint.offer(trainer.state)
+        trainer.finish_epoch(savepoint)
     return network
 
 

@@ -23,6 +23,7 @@ from wmdd.losses import statistics_loss
 from wmdd.models import Teacher
 from wmdd.runtime.device import Machine
 from wmdd.runtime.random import stream
+from wmdd.stages.finite import FiniteWatch
 from wmdd.stages.matching import compares_measures, feature_match
 from wmdd.stages.pixels import Pixels
 from wmdd.stages.training import Log, cosine, silent
@@ -70,7 +71,10 @@ def synthesize(
     ``log`` receives each step's loss terms, averaged over the classes. Classes do not influence one another: not
     through the random views (each has its own stream), nor the loss (a sum over classes, unless
     ``config.statistics_of`` is "all"), nor Adam (per pixel).
-    Raises ``DataError`` when ``config.feature_loss`` compares measures and the problem lacks a class's real features.
+
+    Raises:
+        DataError: ``config.feature_loss`` compares measures and the problem lacks a class's real features.
+        NotFiniteError: a loss has become NaN or infinite.
     """
     savepoint = savepoint or Savepoint()
     problem = _place(problem, machine, with_real=compares_measures(config.feature_loss))
@@ -79,12 +83,20 @@ def synthesize(
     lower, upper = teacher.preprocessing.bounds(problem.start)
     pixels = Pixels(column_major(problem.start.flatten(0, 1)), lower, upper)
     plan = [_plan_views(k, ipc, size, config, seed, flip=flip) for k in problem.classes]
+    watch = FiniteWatch(config.steps, problem.classes)
+
+    def state(done: int) -> dict[str, Tensor]:
+        watch.check()
+        return {**pixels.state(), "done": torch.tensor(done)}
+
     for step in range(_restore(savepoint, pixels), config.steps):
         views = _views_at(plan, step, ipc)
         terms = _backward(teacher, problem, pixels.values, views, partial(match, step), config, machine)
+        watch.see(step + 1, torch.stack(list(terms.values())).sum(dim=0))
         pixels.step(config.lr * cosine(step / config.steps))
-        log(step + 1, config.steps, **terms)
-        savepoint.offer(lambda done=step + 1: {**pixels.state(), "done": torch.tensor(done)})  # type: ignore[misc]
+        log(step + 1, config.steps, **_means(terms))
+        savepoint.offer(partial(state, step + 1))
+    watch.check()
     return pixels.values.detach().reshape(problem.start.shape)
 
 
@@ -165,7 +177,7 @@ def _backward(
     config: SynthesisConfig,
     machine: Machine,
 ) -> dict[str, Tensor]:
-    """Add the gradient of the summed losses to ``pixels.grad``; returns the mean of each term over classes."""
+    """Add the gradient of the summed losses to ``pixels.grad``; returns each term ``[G]``."""
     count, most = len(pixels), config.batch_size
     chunks = [slice(first, min(first + most, count)) for first in range(0, count, most)]
 
@@ -179,7 +191,12 @@ def _backward(
         sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
     else:
         losses = _backward_in_chunks(observe, chunks, problem, compare, config)
-    means = {name: term.detach().mean() for name, term in losses.items()}
+    return {name: term.detach() for name, term in losses.items()}
+
+
+def _means(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each term averaged over classes, and their sum."""
+    means = {name: term.mean() for name, term in terms.items()}
     return means | {"loss": torch.stack(list(means.values())).sum()}
 
 

@@ -9,6 +9,14 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
+from wmdd.core.errors import RunError
+from wmdd.runtime.crew import ALONE, Crew
+from wmdd.stages.finite import FiniteWatch
+from wmdd.storage.savepoint import Savepoint
+
+_STEPS_BETWEEN_CHECKS = 100
+"""Asking for a loss makes a GPU wait, so it is not asked at every step whether one was not finite."""
+
 
 class Log(Protocol):
     """Receives what a step or an epoch measured."""
@@ -49,6 +57,14 @@ def epoch_batches(count: int, batch_size: int, generator: Generator) -> tuple[Te
     return order.tensor_split(math.ceil(count / batch_size))
 
 
+def divides(crew: Crew, count: int, batch_size: int) -> bool:
+    """Whether every process of a crew gets two rows or more of every batch of :func:`epoch_batches`.
+
+    Batch norm cannot train on one.
+    """
+    return crew.size > 1 and count // math.ceil(count / batch_size) >= 2 * crew.size
+
+
 @dataclass
 class Trainer:
     """A network, its optimiser and how far they have come; the learning rate is a function of the step alone."""
@@ -59,18 +75,48 @@ class Trainer:
     total_steps: int
     warmup: float = 0.0
     stretch: float = 1.0
+    crew: Crew = ALONE
     step: int = 0
     epoch: int = 0
 
-    def update(self, loss: Tensor) -> None:
-        """One optimiser step on ``loss``."""
+    def __post_init__(self) -> None:
+        self.forward = self.network
+        self._watch = FiniteWatch(self.total_steps, crew=self.crew)
+
+    def begin(self, savepoint: Savepoint) -> None:
+        """Go on from a savepoint, and join the crew.
+
+        Raises:
+            RunError: this process sees another savepoint than the crew's leader.
+        """
+        if state := savepoint.load():
+            self.load(state)
+        if self.crew.told(self.step) != self.step:
+            raise RunError("this process sees an older savepoint than the others: start all of them again.")
+        self.forward = self.crew.joined(self.network)
+
+    def update(self, loss: Tensor, count: int) -> None:
+        """One optimiser step on ``loss``, the mean over this process's part of a batch of ``count``."""
+        self._watch.see(self.step + 1, loss)
         for group in self.optimizer.param_groups:
             progress = (self.step + (1 if self.warmup else 0)) / self.total_steps
             group["lr"] = self.lr * cosine(progress, self.warmup, self.stretch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss * self.crew.share(count)).backward()
         self.optimizer.step()
         self.step += 1
+        if self.step % _STEPS_BETWEEN_CHECKS == 0:
+            self._watch.check()
+
+    def finish_epoch(self, savepoint: Savepoint) -> None:
+        """Keep what the epoch has come to.
+
+        Raises:
+            NotFiniteError: the loss was not finite at some step; the savepoint stays what it was.
+        """
+        self._watch.check()
+        self.epoch += 1
+        savepoint.offer(self.state)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that is needed to go on from here, as plain tensors."""

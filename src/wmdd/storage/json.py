@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wmdd.core.errors import RunError
+from wmdd.core.hashing import digest
 from wmdd.storage.atomic import write_text
 
 
@@ -24,6 +25,37 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} is missing or damaged ({error}).") from error
+
+
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """:func:`write_json` of ``value`` and its own hash, for files whose every byte is relied on."""
+    write_json(path, {**value, _SEAL: _seal(value)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What :func:`write_sealed` wrote.
+
+    Raises:
+        RunError: the file is missing, damaged, or was changed by something else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or not _is_sealed(value.pop(_SEAL, None), value):
+        raise RunError(f"{path} is damaged (its content is not what was written).")
+    return value
+
+
+_SEAL = "sha256_of_the_rest"
+
+
+def _is_sealed(seal: object, value: dict[str, Any]) -> bool:
+    try:
+        return seal == _seal(value)
+    except UnicodeEncodeError:  # half a character, which no text that was written has
+        return False
+
+
+def _seal(value: dict[str, Any]) -> str:
+    return digest(json.loads(json.dumps(value)))  # as it comes back: tuples are lists then, and all keys text
 
 
 def append_line(path: Path, value: dict[str, Any]) -> None:

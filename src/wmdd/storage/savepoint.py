@@ -17,11 +17,14 @@ class Savepoint:
     """The latest state of one unit of work, in a file that goes when the unit is done.
 
     ``key`` identifies what the state belongs to; a state of anything else is ignored. Without a path nothing is kept.
+    One that does not ``saves`` only reads what another process keeps.
     States are saved at least ``seconds`` apart, and so seldom that saving takes no more than a hundredth of the time.
     """
 
-    def __init__(self, path: Path | None = None, key: str = "", seconds: float = _LEAST_SECONDS) -> None:
-        self._path, self._key, self._seconds = path, key, seconds
+    def __init__(
+        self, path: Path | None = None, key: str = "", seconds: float = _LEAST_SECONDS, *, saves: bool = True
+    ) -> None:
+        self._path, self._key, self._seconds, self._saves = path, key, seconds, saves
         self._last = time.monotonic()
 
     def load(self) -> dict[str, Tensor] | None:
@@ -36,7 +39,7 @@ class Savepoint:
 
     def offer(self, state: Callable[[], Mapping[str, Tensor]]) -> None:
         """Keep ``state()`` if the last save is long enough ago."""
-        if self._path is None or time.monotonic() - self._last < self._seconds:
+        if self._path is None or not self._saves or time.monotonic() - self._last < self._seconds:
             return
         start = time.monotonic()
         write_tensors(self._path, state(), {"key": self._key})

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from wmdd.config import RunConfig
 from wmdd.config.load import nested, parse, to_yaml
+from wmdd.storage.json import write_sealed
 
 VERSIONS = {"python": "3.11.7", "wmdd": "0.1.0"}
 
@@ -26,7 +27,8 @@ class WrittenRun:
         path.mkdir(parents=True)
         (path / "config.yaml").write_text(to_yaml(self.config), encoding="utf-8")
         data = {"source": "pets", "fingerprint": "f" * 64, "classes": {n: i for i, n in enumerate(names)}}
-        self.write_json("manifest.json", {"format": 1, "data": data | {"train": 1437, "validation": 360}, "stages": {}})
+        manifest = {"format": 1, "data": data | {"train": 1437, "validation": 360}, "stages": {}}
+        write_sealed(path / "manifest.json", manifest)
 
     def write_json(self, name: str, value: Any) -> None:
         file = self.path / name
@@ -48,7 +50,7 @@ class WrittenRun:
             "machine": "a machine",
             "versions": VERSIONS,
         }
-        self.write_json(f"artifacts/{stage}/units/{name.replace('/', '--')}.json", record)
+        write_sealed(self.path / f"artifacts/{stage}/units/{name.replace('/', '--')}.json", record)
 
     def tensors(self, stage: str, name: str, values: dict[str, Any], metadata: dict[str, str] | None = None) -> None:
         file = self.path / "artifacts" / stage / name

@@ -30,7 +30,7 @@ def an_epoch(trainer: Trainer) -> None:
     generator = torch.Generator().manual_seed(trainer.epoch)
     for _ in range(3):
         x = torch.randn(5, 3, 16, 16, generator=generator)
-        trainer.update(trainer.network(x).logsumexp(dim=1).square().mean())
+        trainer.update(trainer.network(x).logsumexp(dim=1).square().mean(), len(x))
     trainer.epoch += 1
 
 
@@ -92,7 +92,7 @@ def test_the_learning_rate_of_every_step(warmup: float) -> None:
     trainer.warmup = warmup
     rates = []
     for _ in range(12):
-        trainer.update(trainer.network(torch.rand(2, 3, 8, 8)).sum() * 0)
+        trainer.update(trainer.network(torch.rand(2, 3, 8, 8)).sum() * 0, 2)
         rates.append(trainer.optimizer.param_groups[0]["lr"])
     if warmup:
         assert rates[:3] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01])

@@ -18,6 +18,7 @@ from wmdd.runtime.random import seeded
 from wmdd.stages.evaluation import LabelSource, online_labels, stored_labels, train_student
 from wmdd.stages.relabel import EpochViews, plan_epoch
 from wmdd.stages.scoring import score
+from wmdd.stages.training import divides
 from wmdd.storage.json import write_json
 from wmdd.storage.labels import StoredLabels
 
@@ -48,6 +49,13 @@ class EvaluationStage(Stage):
             for method in methods
         ]
 
+    def together(self, work: Workspace) -> bool:
+        count = len(work.class_names) * work.config.ipc
+        # As long as there is a student for everyone, students apart are quicker: they never wait for one another.
+        return len(self.units(work)) < work.crew.size and all(
+            divides(work.crew, count, protocol.batch_size) for protocol in work.protocols
+        )
+
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         method, seed = unit.covers["method"], unit.covers["seed"]
         protocol = work.protocol(unit.covers["protocol"])
@@ -72,7 +80,10 @@ class EvaluationStage(Stage):
             seed,
             log=context,
             savepoint=context.savepoint,
+            crew=context.crew,
         )
+        if not context.crew.leads:
+            return []
         result = score(
             network,
             work.validation,

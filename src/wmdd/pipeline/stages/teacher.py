@@ -16,6 +16,7 @@ from wmdd.runtime.random import seeded
 from wmdd.stages.channels import channel_statistics
 from wmdd.stages.scoring import score
 from wmdd.stages.teacher import train_teacher
+from wmdd.stages.training import divides
 from wmdd.storage.json import write_json
 from wmdd.storage.tensors import write_tensors
 
@@ -39,6 +40,11 @@ class TeacherStage(Stage):
     def units(self, work: Workspace) -> Sequence[Unit]:
         return [Unit("teacher", {})]
 
+    def together(self, work: Workspace) -> bool:
+        return is_trained(work.config.teacher) and divides(
+            work.crew, len(work.source.train.labels), work.config.teacher.batch_size
+        )
+
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         config, preprocessing, names = work.config.teacher, _preprocessing(work), work.class_names
         assert config.stem != "auto", "settings are resolved before work begins"
@@ -60,7 +66,10 @@ class TeacherStage(Stage):
                 flip=work.flip,
                 log=context,
                 savepoint=context.savepoint,
+                crew=context.crew,
             )
+        if not context.crew.leads:
+            return []
         result = score(
             network, work.validation, len(names), preprocessing, work.machine, work.config.evaluation.batch_size
         )

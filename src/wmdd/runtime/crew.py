@@ -1,0 +1,125 @@
+"""The processes that ``torchrun`` started together: who they are, and the little that they tell one another."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from wmdd.core.errors import SettingsError
+
+T = TypeVar("T")
+
+_PATIENCE = timedelta(days=7)
+"""How long one waits for the others: as long as the longest unit that they may be at. Dead ones are noticed at once."""
+
+
+class Crew:
+    """``size`` processes at one run, this one of ``rank``; they share a machine with ``local_size - 1`` of them.
+
+    What they make apart they divide through the run's folder; this is for what they make together.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
+        self.rank, self.size, self.local_rank = rank, size, local_rank
+
+    def __repr__(self) -> str:
+        return f"Crew(rank={self.rank}, size={self.size})"
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes what all make together, and speaks for them."""
+        return self.rank == 0
+
+    @property
+    def purpose(self) -> tuple[int, ...]:
+        """What to add to the purpose of a random stream that should differ between the processes."""
+        return (self.rank,) if self.rank else ()
+
+    def part(self, rows: T) -> T:
+        """The rows of this process, ``rows[rank::size]``: of anything that is sliced like a tensor."""
+        return rows if self.size == 1 else rows[self.rank :: self.size]  # type: ignore[index]
+
+    def share(self, count: int) -> float:
+        """What the mean over this process's part of ``count`` rows counts in the mean over all processes' means."""
+        return len(range(self.rank, count, self.size)) * self.size / count
+
+    def told(self, value: int) -> int:
+        """The leader's ``value``, in all processes."""
+        if self.size == 1:
+            return value
+        _meet()
+        said = torch.tensor([value])
+        dist.broadcast(said, src=0)
+        return int(said)
+
+    def least(self, value: int) -> int:
+        """The least of all processes' values."""
+        if self.size == 1:
+            return value
+        _meet()
+        said = torch.tensor([value])
+        dist.all_reduce(said, dist.ReduceOp.MIN)
+        return int(said)
+
+    def joined(self, network: nn.Module) -> nn.Module:
+        """``network`` such that its gradients are the means over all processes, and its buffers the leader's."""
+        if self.size == 1:
+            return network
+        _meet()
+        device = next(network.parameters()).device
+        # A static graph allows for parameters that no loss depends on, as networks of users have them.
+        devices = [device] if device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=devices, static_graph=True)
+
+
+ALONE = Crew()
+
+
+def find_crew() -> Crew:
+    """The crew that torchrun's environment names; one process alone where there is none.
+
+    Raises:
+        SettingsError: the environment says something else.
+    """
+    names = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    said = {name: os.environ.get(name, default) for name, default in names.items()}
+    if not all(value.isdecimal() for value in said.values()) or int(said["RANK"]) >= int(said["WORLD_SIZE"]):
+        raise SettingsError(
+            f"the environment has RANK {said['RANK']!r} and WORLD_SIZE {said['WORLD_SIZE']!r}, which torchrun never "
+            "sets: start with `torchrun -m wmdd ...`, or unset both."
+        )
+    return Crew(int(said["RANK"]), int(said["WORLD_SIZE"]), int(said["LOCAL_RANK"]))
+
+
+def _meet() -> None:
+    """Join the others: numbers of the CPU go by gloo, gradients of GPUs by NCCL.
+
+    Raises:
+        SettingsError: the environment does not say where.
+    """
+    if dist.is_initialized():
+        return
+    try:
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
+    except ValueError as error:
+        raise SettingsError(f"the processes cannot meet ({error}): start them with `torchrun -m wmdd ...`.") from error
+
+
+@contextmanager
+def crew_at_work() -> Iterator[Crew]:
+    """The crew of this process while the block lasts.
+
+    Raises:
+        SettingsError: as of :func:`find_crew`.
+    """
+    try:
+        yield find_crew()
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
