@@ -12,7 +12,7 @@ from wmdd.comparison.table import NAME
 from wmdd.config import RunConfig
 from wmdd.config.load import merge, nested, parse, to_values
 from wmdd.config.presets import read_preset
-from wmdd.core.errors import SettingsError
+from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
 from wmdd.data import Data, OwnData, as_own, lent_data, open_source
@@ -203,15 +203,24 @@ def begin(path: Path, changes: Mapping[str, Any], reporter: Reporter, redo: str 
     Of the processes that torchrun started the first does that, and the others join.
     """
     run, crew = RunDirectory(path), find_crew()
-    if not crew.leads:
-        crew.told(0)
-        changes, redo = {}, None
-    base = to_values(run.config()) if run.exists else {}
-    work = open_run(run, parse(merge(base, changes)), reporter, redo)
-    work.crew = crew
     if crew.leads:
-        crew.told(0)
+        begun = False
+        try:
+            work = _open(run, changes, reporter, redo)
+            begun = True
+        finally:
+            crew.told(int(begun))
+    elif crew.told(0):
+        work = _open(run, {}, reporter, None)
+    else:
+        raise RunError(f"the first of {crew.size} processes could not begin, and says why.")
+    work.crew = crew
     return work
+
+
+def _open(run: RunDirectory, changes: Mapping[str, Any], reporter: Reporter, redo: str | None) -> Workspace:
+    base = to_values(run.config()) if run.exists else {}
+    return open_run(run, parse(merge(base, changes)), reporter, redo)
 
 
 def complete(work: Workspace, shard: Shard | None = None) -> None:

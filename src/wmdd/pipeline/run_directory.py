@@ -5,7 +5,7 @@ manifest.json      data, and per stage its units: key, files with hashes, second
 metrics.jsonl      losses and accuracies, one line a measurement
 results.json       scores beside their baselines
 artifacts/STAGE/   what each stage made; units/NAME.json is written last and makes a unit count as done;
-                   claims/ and unfinished/ are of the processes at work
+                   units/.NAME.claim and unfinished/ are of the processes at work
 report/index.html  the page
 """
 
@@ -147,7 +147,7 @@ class RunDirectory:
 
     def claim(self, stage: str, unit: str) -> Claim | None:
         """Hold a unit while it is made; None where another process does."""
-        return claim(self.folder(stage) / "claims" / f".{_file_name(unit)}{CLAIM_SUFFIX}")
+        return claim(self.folder(stage) / "units" / f".{_file_name(unit)}{CLAIM_SUFFIX}")
 
     def gathering(self) -> Claim | None:
         """Hold what is gathered of all units; None where another process does."""
@@ -160,8 +160,7 @@ class RunDirectory:
 
     def tidy(self, stage: str) -> None:
         """Remove what killed processes left of a stage that is finished."""
-        for name in ("unfinished", "claims"):
-            shutil.rmtree(self.folder(stage) / name, ignore_errors=True)
+        shutil.rmtree(self.folder(stage) / "unfinished", ignore_errors=True)
 
     def remove_abandoned(self) -> None:
         """Remove the temporary files of processes that were killed."""
@@ -288,7 +287,7 @@ class RunDirectory:
         return gone
 
     def _refuse_busy(self, stage: str) -> None:
-        for path in (self.folder(stage) / "claims").glob(f".*{CLAIM_SUFFIX}"):
+        for path in (self.folder(stage) / "units").glob(f".*{CLAIM_SUFFIX}"):
             held = claim(path)
             if held is None:
                 raise RunError(f"another process is at {stage} in {self.path}: stop it before {stage} is discarded.")

@@ -1,6 +1,7 @@
 """The processes that ``torchrun`` started together: who they are, and the little that they tell one another."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,6 +18,8 @@ T = TypeVar("T")
 
 _PATIENCE = timedelta(days=7)
 """How long one waits for the others: as long as the longest unit that they may be at. Dead ones are noticed at once."""
+
+_SECONDS_BETWEEN_LOOKS = 0.001
 
 
 class Crew:
@@ -55,7 +58,7 @@ class Crew:
             return value
         _meet()
         said = torch.tensor([value])
-        dist.broadcast(said, src=0)
+        _await(dist.broadcast(said, src=0, async_op=True))
         return int(said)
 
     def least(self, value: int) -> int:
@@ -64,7 +67,7 @@ class Crew:
             return value
         _meet()
         said = torch.tensor([value])
-        dist.all_reduce(said, dist.ReduceOp.MIN)
+        _await(dist.all_reduce(said, dist.ReduceOp.MIN, async_op=True))
         return int(said)
 
     def joined(self, network: nn.Module) -> nn.Module:
@@ -95,6 +98,14 @@ def find_crew() -> Crew:
             "sets: start with `torchrun -m wmdd ...`, or unset both."
         )
     return Crew(int(said["RANK"]), int(said["WORLD_SIZE"]), int(said["LOCAL_RANK"]))
+
+
+def _await(work: dist.Work | None) -> None:
+    """Wait in Python, where signals are heeded."""
+    assert work is not None, "asked for"
+    while not work.is_completed():
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    work.wait()
 
 
 def _meet() -> None:
