@@ -79,7 +79,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # the last: it cannot be mapped
             raise ModelError(
                 f"checkpoint {path} is not a readable safetensors file ({error}): save it again."
             ) from error

@@ -45,7 +45,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # the last is of torch's mapping
         raise RunError(f"{path} is missing or damaged ({error}).") from error
 
 
@@ -62,5 +62,5 @@ def read_entry(path: Path, index: int) -> dict[str, Tensor]:
             # Clones, not views, whose mapped pages would count as memory of the process.
             names = file.keys()
             return {name: file.get_slice(name)[index : index + 1].clone() for name in names}
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # the last is of torch's mapping
         raise RunError(f"{path} is missing or damaged ({error}).") from error

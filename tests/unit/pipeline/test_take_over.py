@@ -45,6 +45,7 @@ def test_files_and_records_are_there_and_verified(
 
 def test_what_is_there_already_stays(other: RunDirectory, tmp_path: Path) -> None:
     mine = RunDirectory(tmp_path / "mine")
+    mine.path.mkdir()
     mine.record("teacher", UnitRecord("teacher", "own", {}, {}, 1.0, 1.0, "m"))
     mine.take_over("teacher", other)
     assert mine.records("teacher")["teacher"].key == "own"
