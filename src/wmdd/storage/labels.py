@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from wmdd.core.errors import RunError
 from wmdd.core.types import SoftLabels
 from wmdd.storage.four_bits import pack, unpack
 from wmdd.storage.tensors import read_entry, write_tensors
@@ -44,13 +45,19 @@ class StoredLabels:
         """
         if self._last is None or self._last[0] != epoch:
             number = bisect_right(self._firsts, epoch) - 1
-            tensors = read_entry(self._files[number], epoch - self._firsts[number])
-            views = {name: tensors[name] for name in _VIEW_FIELDS if name in tensors}
-            packed = "codes" in tensors
-            logits = unpack(tensors["codes"], tensors["scales"]) if packed else tensors["logits"]
-            self._last = epoch, SoftLabels(logits, **views)
+            path = self._files[number]
+            try:
+                self._last = epoch, _labels(read_entry(path, epoch - self._firsts[number]))
+            except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+                raise RunError(f"{path} is damaged ({error}).") from error
         return self._last[1]
 
     def __getitem__(self, epoch: int) -> Tensor:
         """The raw logits float16 ``[M, K]`` of one epoch."""
         return self.read(epoch).logits[0]
+
+
+def _labels(tensors: dict[str, Tensor]) -> SoftLabels:
+    views = {name: tensors[name] for name in _VIEW_FIELDS if name in tensors}
+    logits = unpack(tensors["codes"], tensors["scales"]) if "codes" in tensors else tensors["logits"]
+    return SoftLabels(logits, **views)
