@@ -62,7 +62,7 @@ def _read(path: Path, memory: float) -> dict[str, Any]:
             return {name: loaded[name] for name in loaded.files if name in wanted}
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}): check it and its permissions") from error
-    except (BadZipFile, ValueError, EOFError, ZlibError, NotImplementedError, MemoryError) as error:
+    except (BadZipFile, ValueError, EOFError, ZlibError, RuntimeError, MemoryError) as error:  # RuntimeError: encrypted
         raise DataError(
             f"{path} is not a readable .npz of plain arrays ({error}): save it again with numpy.savez"
         ) from error

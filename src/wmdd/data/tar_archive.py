@@ -14,7 +14,8 @@ from wmdd.data.archive import ArchiveTree, bytes_at, clean_name
 from wmdd.data.tree import is_image
 
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
-_DAMAGED = (tarfile.TarError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+# TypeError is what the standard library stumbles over in a gzip header that is cut off.
+_DAMAGED = (tarfile.TarError, EOFError, TypeError, ValueError, zlib.error, lzma.LZMAError)
 
 
 class TarTree(ArchiveTree):
