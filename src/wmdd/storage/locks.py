@@ -1,6 +1,7 @@
 """Locks of files that end with the process that holds them, whatever ends it."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +20,8 @@ class Claim:
     no heartbeat missed. Where a file system has none, every claim succeeds, and two processes may do the same work.
     """
 
-    def __init__(self, path: Path, handle: int) -> None:
-        self._path, self._handle = path, handle
+    def __init__(self, path: Path, handle: int, made: Sequence[Path]) -> None:
+        self._path, self._handle, self._made = path, handle, made
 
     def __enter__(self) -> Self:
         return self
@@ -31,6 +32,9 @@ class Claim:
         with suppress(OSError):
             self._path.unlink()  # while it is still locked, so that nobody else's file is meant
         os.close(self._handle)
+        with suppress(OSError):  # what was claimed for nothing leaves no empty folders
+            for folder in self._made:
+                folder.rmdir()
 
 
 def claim(path: Path) -> Claim | None:
@@ -40,14 +44,18 @@ def claim(path: Path) -> Claim | None:
         RunError: its folder cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made = [folder for folder in path.parents if not folder.exists()]
         while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except FileNotFoundError:  # another process has just removed the folder that it made
+                continue
             if not lock(handle):
                 os.close(handle)
                 return None
             if _is_at(path, handle):
-                return Claim(path, handle)
+                return Claim(path, handle, made)
             os.close(handle)  # its holder removed it between our opening and our locking it
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}; nothing that was there before is lost.") from error
