@@ -73,9 +73,11 @@ def _measure() -> dict[str, list[float]]:
     barycenters = find_barycenters(
         statistics, range(4), 3, BarycentersConfig(solver="uniform"), SEED, log=curves["barycenters"]
     )
+    # Which atom comes first hangs on the sign of an eigenvector, and that on the machine; they weigh the same.
+    order = barycenters.atoms[..., 0].argsort(dim=1)
     problem = SynthesisProblem(
         (0, 1, 2, 3),
-        barycenters.atoms,
+        barycenters.atoms.gather(1, order[..., None].expand_as(barycenters.atoms)),
         barycenters.weights,
         statistics.moments,
         torch.stack([noise(k, 3, SIZE, SEED) for k in range(4)]),

@@ -28,7 +28,9 @@ class Machine:
 
     def autocast(self) -> AbstractContextManager[object]:
         """A context in which forward passes run in the run's precision."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        # A pass uses a weight once, so its cast is not kept: CUDA graphs could not follow it from pass to pass.
+        lowers = self.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=lowers, cache_enabled=False)
 
     def place(self, network: nn.Module) -> nn.Module:
         """``network`` on the device, channels last: convolutions are fastest so on CPUs and tensor cores."""
@@ -51,8 +53,10 @@ def open_machine(device: str, precision: Precision, threads: int, local_rank: in
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     found = find_device(f"cuda:{local_rank}" if device == "cuda" and local_rank else device)
-    if found.type == "cuda" and found.index is not None:
-        torch.cuda.set_device(found)
+    if found.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # what a unit comes to must not depend on who makes it, or when
+        if found.index is not None:
+            torch.cuda.set_device(found)
     return Machine(found, precision)
 
 

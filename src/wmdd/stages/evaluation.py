@@ -13,6 +13,7 @@ from wmdd.losses import hard_label_loss, soft_label_loss
 from wmdd.models import Teacher
 from wmdd.runtime.crew import ALONE, Crew
 from wmdd.runtime.device import Machine
+from wmdd.runtime.graphs import graph_training, graphed_inference
 from wmdd.runtime.random import seeded, stream
 from wmdd.stages.relabel import EpochViews, show
 from wmdd.stages.training import Log, Trainer, epoch_batches, silent, total_steps
@@ -26,9 +27,14 @@ def online_labels(teacher: Teacher, machine: Machine) -> LabelSource:
     """Soft labels made when they are needed."""
 
     @torch.no_grad()
-    def label(epoch: int, rows: Tensor, x: Tensor) -> Tensor:
+    def logits(x: Tensor) -> Tensor:
         with machine.autocast():
             return teacher.logits(x)
+
+    infer = graphed_inference(logits, machine)
+
+    def label(epoch: int, rows: Tensor, x: Tensor) -> Tensor:
+        return infer(x)
 
     return label
 
@@ -86,6 +92,9 @@ def train_student(
         crew=crew,
     )
     trainer.begin(savepoint)
+    batches = total_steps(1, len(images), protocol.batch_size)
+    if crew.size == 1 and len(images) % batches == 0:  # all of one shape
+        graph_training(network, (len(images) // batches, *images.shape[1:]), machine)
     images = column_major(images.to(machine.device))
     labels = labels.to(machine.device)
     importance = weights / weights.mean() if protocol.weighted else torch.ones_like(weights)
