@@ -91,6 +91,10 @@ def test_one_preset_over_another() -> None:
     assert parse(read_preset("wmdd-paper,imagenet1k")).teacher.lr == 0.1
 
 
+def test_only_a_set_that_is_known_to_need_it_is_converted() -> None:
+    assert [name for name in CLASSES if parse(read_preset(f"{name}-ipc10")).data.convert] == ["imagenet1k"]
+
+
 def test_a_data_sets_preset_does_not_distil_the_digits_instead(refused: Refused) -> None:
     assert "cifar10" in refused(["plan", "--preset", "cifar10"])
 

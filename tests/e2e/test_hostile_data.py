@@ -1,6 +1,6 @@
 """Data that want to do harm, or cannot be what they say: one sentence, exit code 2, and nothing begun or written.
 
-What only looks odd but has one right reading (CMYK, 16 bits, a damaged EXIF block) is read.
+What 8-bit RGB cannot hold (CMYK, 16 bits, a damaged EXIF block) is read where ``data.convert`` says so.
 """
 
 import gzip
@@ -25,6 +25,8 @@ from datasets import Dataset
 from PIL import Image
 
 from wmdd.cli.main import main
+from wmdd.config import DataConfig
+from wmdd.data import open_source
 
 
 class Touch:
@@ -70,11 +72,32 @@ def image_in(colours: Path, content: bytes) -> Path:
     return colours
 
 
-def png_of(side: int) -> bytes:
-    chunks = [b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(b""), b"IEND"]
+def png_of(side: int, bits: int = 8, rows: bytes = b"") -> bytes:
+    chunks = [b"IHDR" + struct.pack(">IIBBBBB", side, side, bits, 2, 0, 0, 0), b"IDAT" + zlib.compress(rows), b"IEND"]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks
     )
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+
+
+def wide() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(NOISE[..., 0].astype(np.uint16) * 257).save(file, "PNG")
+    return file.getvalue()
+
+
+def cmyk() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16), (200, 30, 60)).convert("CMYK").save(file, "JPEG", quality=98)
+    return file.getvalue()
+
+
+def with_exif(block: bytes) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(NOISE).save(file, "PNG", exif=block)
+    return file.getvalue()
 
 
 def animated() -> bytes:
@@ -158,6 +181,20 @@ HOSTILE: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     ),
     "an image of 60,000 x 60,000 pixels": (lambda _, colours: image_in(colours, png_of(60_000)), "pixels: store it"),
     "an animated image": (lambda _, colours: image_in(colours, animated()), "3.png is animated"),
+    "an image of 16 bits": (lambda _, colours: image_in(colours, wide()), "3.png has 16 bits a channel"),
+    "an image of 16 bits in colour": (
+        lambda _, colours: image_in(colours, png_of(1, bits=16, rows=bytes(7))),
+        "3.png has 16 bits a channel",
+    ),
+    "an image in CMYK": (lambda _, colours: image_in(colours, cmyk()), "3.png is CMYK"),
+    "an EXIF block that is none": (
+        lambda _, colours: image_in(colours, with_exif(b"Exif\x00\x00nonsense")),
+        "3.png has a damaged EXIF block",
+    ),
+    "an EXIF block cut off": (
+        lambda _, colours: image_in(colours, with_exif(b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x05\x00")),
+        "3.png has a damaged EXIF block",
+    ),
     "half an image": (lambda _, colours: image_in(colours, png()[:60]), "3.png is damaged"),
     "parquet without labels": (lambda tmp, _: parquet(tmp / "x.parquet", image=PNGS), "no column of labels"),
     "parquet without images": (lambda tmp, _: parquet(tmp / "x.parquet", label=HALVES), "no column of images"),
@@ -250,15 +287,45 @@ def test_a_checkpoint_with_code_in_it(colours: Path, tmp_path: Path, refused: Re
     assert not (tmp_path / "ran").exists()
 
 
-def test_odd_images_with_one_right_reading_are_read(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """CMYK, 16 bits, and EXIF blocks that end too early or say nonsense."""
-    red = colours / "red"
-    draw = np.random.default_rng(0)
-    noise = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    Image.fromarray(noise).convert("CMYK").save(red / "cmyk.jpg")
-    wide = draw.integers(0, 65536, (16, 16)).astype(np.uint16)
-    Image.fromarray(wide).save(red / "wide.png")
-    for i, exif in enumerate((b"Exif\x00\x00nonsense", b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x05\x00")):
-        Image.fromarray(noise).rotate(90 * (i + 1)).save(red / f"exif{i}.jpg", exif=exif)
-    assert main(["check", str(colours), "-q"]) == 0
-    assert "wide.png" in capsys.readouterr().out  # as it is grey among coloured ones
+def test_what_is_more_than_8_bit_rgb_is_read_as_it_lies_where_that_is_asked_for(
+    colours: Path, tmp_path: Path, refused: Refused, capsys: pytest.CaptureFixture[str]
+) -> None:
+    red, run = colours / "red", tmp_path / "run"
+    for name, content in (("cmyk", cmyk()), ("exif", with_exif(b"Exif\x00\x00nonsense")), ("wide", wide())):
+        (red / f"{name}.png").write_bytes(content)
+    assert main(["check", str(colours), "-q", "--all"]) == 2
+    out, err = capsys.readouterr()
+    told = out.splitlines()
+    first = told.index("fault (3): is more than 8-bit RGB can hold: --data.convert true reads it as it lies")
+    assert [line.split(",")[0].strip() for line in told[first + 1 : first + 4]] == [
+        "red/cmyk.png is CMYK",
+        "red/exif.png has a damaged EXIF block",
+        "red/wide.png has 16 bits a channel",
+    ]
+    assert "has 3 fault(s)" in err
+    assert main(["check", str(colours), "-q", "--data.convert", "true"]) == 0
+    assert "doubt (3): is converted to 8-bit RGB" in capsys.readouterr().out
+
+    words = ["run", run, "--data", colours, *TINY]
+    refused(words, "--data.convert true", begun=run)
+    assert main([*map(str, words), "--data.convert", "true"]) == 0  # the run that was refused goes on
+    assert "convert: true" in (run / "config.yaml").read_text()
+    source = open_source(DataConfig(source=str(colours), convert=True))
+    pixels = {
+        Path(name).stem: split.read(i)
+        for split in (source.train, source.validation)
+        for i, name in enumerate(split.names)
+        if "red/" in name
+    }
+    assert np.abs(pixels["cmyk"].astype(int) - [200, 30, 60]).max() <= 6
+    assert np.array_equal(pixels["exif"], NOISE)
+    assert np.array_equal(pixels["wide"], NOISE[..., :1].repeat(3, axis=2))
+
+
+def test_finished_stages_do_not_depend_on_whether_images_may_be_converted(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("artifacts/**/*")}
+    assert main(["run", str(finished), "--data.convert", "true"]) == 0
+    assert "teacher: 0 of 1 unit(s) made, 1 there already" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("artifacts/**/*")} == before

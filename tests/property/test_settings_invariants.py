@@ -34,6 +34,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "data.validation": st.floats(0.001, 0.999),
     "data.split_seed": NATURALS,
     "data.flip": st.one_of(st.just("auto"), st.booleans()),
+    "data.convert": st.booleans(),
     "data.memory_gb": st.floats(0, 1e6),
     "data.workers": st.integers(0, 256),
     "data.root": st.text(max_size=30),

@@ -1,14 +1,15 @@
 """``wmdd check``."""
 
 import argparse
+from dataclasses import replace
 
 from wmdd.cli.arguments import Parser, add_settings, given_settings
 from wmdd.core.errors import DataError
 
 _SHOWN = 3
 _EPILOG = """\
-A fault (an image that cannot be read, that is in two classes, or to train on and to score on) ends in exit code 2; what
-is only doubtful does not. Images are the same if their pixels are, whatever their files.
+A fault (an image that cannot be read, that 8-bit RGB cannot hold, that is in two classes, or to train on and to score
+on) ends in exit code 2; what is only doubtful does not. Images are the same if their pixels are, whatever their files.
 """
 
 
@@ -29,9 +30,9 @@ def execute(arguments: argparse.Namespace) -> None:
 
     config = parse(merge(given_settings(arguments), {"data": {"source": arguments.data}})).data
     with Reporter(quiet=arguments.quiet) as reporter:
-        source = open_source(config)
+        source = open_source(replace(config, convert=False))  # what is converted is to be found, too
         with reporter.task("reading all images") as task:
-            checked = check_source(source, config.workers, task.update)
+            checked = check_source(source, config.workers, task.update, converts=config.convert)
     print(
         f"{source.name}: {len(source.class_names)} classes, {len(source.train)} images to train on, "
         f"{len(source.validation)} to score on"

@@ -39,7 +39,7 @@ OWN = ("ipc", "synthesis.seed", "evaluation.seeds", "evaluation.random_real")
 
 _FREE = (
     *("evaluation.protocols", "evaluation.students", "runtime.device", "runtime.threads"),
-    *("data.workers", "data.memory_gb"),
+    *("data.convert", "data.workers", "data.memory_gb"),
 )
 
 

@@ -34,6 +34,9 @@ class DataConfig:
     )
     split_seed: Natural = setting(0, "seed of that split")
     flip: Auto | bool = setting("auto", "whether a mirrored image keeps its class; auto: no for digits, else yes")
+    convert: bool = setting(
+        False, "read images of 16 bits, CMYK, or damaged EXIF as 8-bit RGB as they lie, instead of refusing them"
+    )
     memory_gb: Annotated[float, Ge(0)] = setting(4.0, "larger sets are streamed from disk instead of held as uint8")
     workers: Annotated[int, Interval(ge=0, le=256)] = setting(2, "threads or processes that decode images")
     root: str = setting("~/.cache/torchvision", "folder of torchvision's sets")

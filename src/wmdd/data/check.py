@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from wmdd.core.errors import DataError
+from wmdd.data.lossy import LossyImageError
 from wmdd.data.source import ImageSource, Split
 
 Progress = Callable[[int, int], None]
@@ -52,13 +53,16 @@ class _Seen(NamedTuple):
     grey: bool
     blank: bool
     pixels: bytes  # a hash
+    loss: str | None  # what 8-bit RGB cannot hold of it
 
 
-def check_source(source: ImageSource, threads: int, on_progress: Progress | None = None) -> Checked:
+def check_source(
+    source: ImageSource, threads: int, on_progress: Progress | None = None, *, converts: bool = False
+) -> Checked:
     """What is wrong with the images, their classes and their splits, gravest first; each image is decoded once.
 
     Images are the same if their decoded pixels are, whatever their files. ``on_progress(done, N)`` is called from this
-    thread.
+    thread. What 8-bit RGB cannot hold is no fault where a run ``converts`` it.
     """
     total, looked = len(source.train) + len(source.validation), []
     for found in _look_at_all(source, threads):
@@ -68,6 +72,7 @@ def check_source(source: ImageSource, threads: int, on_progress: Progress | None
     seen = [image for image in looked if isinstance(image, _Seen)]
     findings = [
         Finding("fault", "cannot be read", tuple(image for image in looked if isinstance(image, str))),
+        _lossy(seen, converts),
         *_repeated(seen, source.class_names),
         *_odd_images(seen),
         *_odd_classes(source),
@@ -92,8 +97,11 @@ def _look_at_all(source: ImageSource, threads: int) -> Iterator[list[_Seen | str
 
 
 def _look(name: str, split: Split, i: int) -> _Seen | str:
+    loss = None
     try:
         pixels = split.read(i)
+    except LossyImageError as image:
+        pixels, loss = image.pixels, image.loss
     except DataError as error:
         return str(error)
     return _Seen(
@@ -105,7 +113,15 @@ def _look(name: str, split: Split, i: int) -> _Seen | str:
         grey=_is_grey(pixels),
         blank=bool((pixels == pixels[0, 0]).all()),
         pixels=sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest(),
+        loss=loss,
     )
+
+
+def _lossy(seen: Sequence[_Seen], converts: bool) -> Finding:
+    places = tuple(f"{image.name} {image.loss}" for image in seen if image.loss)
+    if converts:
+        return Finding("doubt", "is converted to 8-bit RGB, which cannot hold all of it", places)
+    return Finding("fault", "is more than 8-bit RGB can hold: --data.convert true reads it as it lies", places)
 
 
 def _is_grey(pixels: np.ndarray) -> bool:

@@ -13,10 +13,23 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from wmdd.core.errors import DataError
+from wmdd.data.exif import exif_block, orientation
+from wmdd.data.lossy import ROTATION, LossyImageError, loss_of
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image of each orientation upright."""
+
 _warning_filters = Lock()
 
 
@@ -34,17 +47,22 @@ def read_file(path: Path) -> bytes:
 
 
 def decode_image(data: bytes, where: str) -> Image.Image:
-    """The image in mode RGB, turned upright by its EXIF tag; transparent pixels lie on white, 16-bit greys are scaled.
+    """The image in mode RGB, turned upright by its EXIF tag; transparent pixels lie on white.
 
-    Raises ``DataError`` naming ``where`` it is from if it is empty, damaged, too large, animated or of another format.
+    Raises ``DataError`` naming ``where`` it is from if it is empty, damaged, too large, animated or of another format,
+    and ``LossyImageError`` if it has 16 bits a channel, is CMYK, or its EXIF block is too damaged to say which side is
+    up.
     """
     if not data:
         raise DataError(f"{where} is empty (0 bytes): replace or remove it")
-    return to_rgb(_decode(data, where))
+    image, loss = _decode(data, where)
+    if loss is not None:
+        raise LossyImageError(where, loss, np.asarray(to_rgb(image)))
+    return to_rgb(image)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Mode RGB: transparent pixels lie on white, 16-bit greys are scaled."""
+    """What mode RGB can hold of an image: transparent pixels lie on white, 16-bit greys are scaled."""
     if image.mode.startswith("I"):  # 16-bit grey: Pillow itself would clip at 255 instead of scaling.
         wide = np.asarray(image).astype(np.uint32)
         image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
@@ -77,10 +95,12 @@ def _planes(image: Image.Image) -> Tensor:
     return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
 
 
-def _decode(data: bytes, where: str) -> Image.Image:
+def _decode(data: bytes, where: str) -> tuple[Image.Image, str | None]:
+    """The image, upright if that can be told, and what 8-bit RGB would lose of it."""
     try:
         with _pillow_warnings():
-            image = Image.open(BytesIO(data), formats=_FORMATS)
+            image: Image.Image = Image.open(BytesIO(data), formats=_FORMATS)
+        loss = loss_of(image)
         image.load()
     except _BOMBS as error:
         raise DataError(
@@ -95,14 +115,22 @@ def _decode(data: bytes, where: str) -> Image.Image:
     # Not of JPEG: what phones keep behind a photograph is no second one.
     if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
         raise DataError(f"{where} is animated: store the one picture that its class is about")
-    _turn_upright(image)
-    return image
+    try:
+        return _upright(image), loss
+    except ValueError:
+        return image, loss or ROTATION
 
 
-def _turn_upright(image: Image.Image) -> None:
-    # A damaged EXIF block says nothing about rotation; the pixels are fine.
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF block says. Raises ``ValueError`` if that is damaged before it could say so."""
+    # Pillow alone would not do: it takes a damaged block for one that says nothing.
+    says = orientation(exif_block(image))
+    if says is not None:
+        return image.transpose(_TURNS[says]) if says in _TURNS else image
+    # XMP may say it instead.
     with suppress(Exception), _pillow_warnings():
         ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 @contextmanager

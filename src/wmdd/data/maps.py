@@ -12,6 +12,7 @@ from torch.utils.data import Subset
 from wmdd.config.data import MOST_CHANNELS
 from wmdd.core.errors import DataError
 from wmdd.data.decode import to_rgb
+from wmdd.data.lossy import LossyImageError, loss_of
 from wmdd.data.samples import Samples
 
 _LABELS = ("targets", "labels", "_labels")  # what torchvision's sets call them
@@ -38,12 +39,15 @@ class MapSamples(Samples):
         self.channels = first.shape[2]
 
     def read(self, i: int) -> np.ndarray:
-        pixels = self._pixels(i)
+        image = self._image(i)
+        loss = loss_of(image) if isinstance(image, Image.Image) else None
+        pixels = _as_pixels(image, self._name(i))
         if pixels.shape[2] != self.channels:
             raise DataError(
-                f"image {i} of {self.where} has {pixels.shape[2]} channels, and image 0 {self.channels}: "
-                "all need as many"
+                f"{self._name(i)} has {pixels.shape[2]} channels, and image 0 {self.channels}: all need as many"
             )
+        if loss is not None:
+            raise LossyImageError(self._name(i), loss, pixels)
         return pixels
 
     def name(self, i: int) -> str:
@@ -59,8 +63,14 @@ class MapSamples(Samples):
         return [0 if i % step else sha256(self._pixels(i).tobytes()).hexdigest() for i in range(len(self.labels))]
 
     def _pixels(self, i: int) -> np.ndarray:
-        where = f"image {i} of {self.where}"
-        return _as_pixels(_item(self._dataset, i, where)[0], where)
+        """What 8-bit RGB can hold of any image: names and stamps of the data do not depend on whether that is all."""
+        return _as_pixels(self._image(i), self._name(i))
+
+    def _image(self, i: int) -> Any:
+        return _item(self._dataset, i, self._name(i))[0]
+
+    def _name(self, i: int) -> str:
+        return f"image {i} of {self.where}"
 
 
 def _labels_of(dataset: Any, where: str) -> np.ndarray:

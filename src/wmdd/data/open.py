@@ -12,6 +12,7 @@ from wmdd.data.digits import open_digits
 from wmdd.data.disk import DiskTree
 from wmdd.data.folder import open_folder
 from wmdd.data.huggingface import is_saved, open_hub, open_parquet, open_saved, parquet_files
+from wmdd.data.lossy import converted
 from wmdd.data.npz import open_npz
 from wmdd.data.own import open_lent
 from wmdd.data.shards import holds_samples, open_shards, shards_in
@@ -32,6 +33,11 @@ _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 def open_source(config: DataConfig) -> ImageSource:
     """The digits, or the images that ``config.source`` names. Raises ``DataError`` if they cannot be used."""
+    source = _open(config)
+    return converted(source) if config.convert else source
+
+
+def _open(config: DataConfig) -> ImageSource:
     if config.source == "digits":
         return open_digits()
     if not config.source:

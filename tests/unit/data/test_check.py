@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from image_folders import picture
+from odd_images import DAMAGED, cmyk_jpeg, wide_png
 from PIL import Image
 from test_archive import pack
 
@@ -50,6 +51,19 @@ def empty(root: Path) -> None:
 
 def text(root: Path) -> None:
     (root / "train/dog/3.png").write_text("<html>404</html>")
+
+
+def wide(root: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (48, 64, 3)).astype(np.uint16)
+    (root / "train/cat/wide.png").write_bytes(wide_png(values))
+
+
+def cmyk(root: Path) -> None:
+    (root / "train/dog/cmyk.jpg").write_bytes(cmyk_jpeg(picture(95, 64, 48)))
+
+
+def rotated(root: Path) -> None:
+    picture(94, 64, 48).save(root / "val/dog/exif.jpg", exif=DAMAGED["a directory cut off"])
 
 
 def leak(root: Path) -> None:
@@ -100,6 +114,9 @@ PLANTED = [
     (cut, "fault", "cannot be read", "train/cat/1.png is damaged"),
     (empty, "fault", "cannot be read", "val/dog/2.png is empty"),
     (text, "fault", "cannot be read", "train/dog/3.png is not a readable"),
+    (wide, "fault", "more than 8-bit RGB can hold", "train/cat/wide.png has 16 bits a channel"),
+    (cmyk, "fault", "more than 8-bit RGB can hold", "train/dog/cmyk.jpg is CMYK"),
+    (rotated, "fault", "more than 8-bit RGB can hold", "val/dog/exif.jpg has a damaged EXIF block"),
     (leak, "fault", "to train on and to score on", "train/dog/4.png = val/dog/copy.webp"),
     (two_classes, "fault", "in two classes", "train/cat/five.png = train/dog/5.png"),
     (twice, "doubt", "more than once", "val/cat/1.png = val/cat/one.png"),
@@ -132,6 +149,19 @@ def test_all_at_once(sound: Path) -> None:
     for _, _, what, place in PLANTED[:-2]:
         assert any(what in key and any(place in where for where in places) for key, places in found.items())
     assert len(found["cannot be read"]) == 3
+
+
+def test_what_is_converted_is_no_fault_but_told(sound: Path) -> None:
+    for plant in (wide, cmyk, rotated):
+        plant(sound)
+    shutil.copy(sound / "train/dog/cmyk.jpg", sound / "val/dog/cmyk.jpg")
+    source = open_source(DataConfig(source=str(sound)))
+    strict, converting = (check_source(source, 2, converts=converts).findings for converts in (False, True))
+    assert [(finding.kind, len(finding.places)) for finding in strict] == [("fault", 4), ("fault", 1)]
+    assert [(finding.kind, len(finding.places)) for finding in converting] == [("doubt", 4), ("fault", 1)]
+    assert "is converted to 8-bit RGB" in converting[0].what
+    assert strict[0].places == converting[0].places
+    assert strict[1] == converting[1]  # the same image to train on and to score on: what is left of them is compared
 
 
 def test_grey_sets_are_not_odd(sound: Path) -> None:
