@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import sys
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one sentence and exit with 2."""
-        sys.stderr.write(f"{self.prog}: {message} (see `{self.prog} --help`).\n")
+        sys.stderr.write(f"{self.prog}: {one_line(message)} (see `{self.prog} --help`).\n")
         sys.exit(2)
 
     def refuse(self, words: Sequence[str]) -> NoReturn:
@@ -30,6 +31,11 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{word!r} is one word too many")
         close = difflib.get_close_matches(word, self._option_string_actions, n=1)
         self.error(f"{word} is not a flag of this command" + (f"; did you mean {close[0]}?" if close else ""))
+
+
+def one_line(text: str) -> str:
+    """``text`` in one line, in which names of the user's, or of what was read, cannot steer the terminal."""
+    return "".join("?" if unicodedata.category(letter) == "Cc" else letter for letter in " ".join(text.splitlines()))
 
 
 def add_run(parser: Parser, *, optional: bool = False) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from wmdd.cli.arguments import Parser
+from wmdd.cli.arguments import Parser, one_line
 from wmdd.cli.interrupts import Interrupted, interruptible
 from wmdd.core.errors import SettingsError, WmddError
 from wmdd.runtime.allocator import keep_freed
@@ -125,7 +125,7 @@ def _refuse_crew(verb: str) -> None:
 def _sentence(error: Exception) -> str | None:
     """What to tell the user without the final stop; None for a bug, which keeps its traceback."""
     if isinstance(error, WmddError):
-        return " ".join(str(error).splitlines()).rstrip(".")
+        return one_line(str(error)).rstrip(".")
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         return f"{where}{error.strerror}; the same command goes on from here once that is mended"

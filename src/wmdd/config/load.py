@@ -14,6 +14,7 @@ import yaml
 
 from wmdd.config.describe import describe, takes_bool
 from wmdd.config.run import RunConfig
+from wmdd.core.bounded import SETTINGS, read_given
 from wmdd.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ Values = dict[str, Any]
 _MOST = 1_000_000_000
 """The largest whole number a setting may be, seeds excepted: what is counted must fit into memory and integers."""
 
+_SHOWN = 200  # characters of what the user wrote, in a sentence about it
+
 _repr = reprlib.Repr()
 _repr.maxlevel = 2  # aliases can make a short YAML text endless
-_repr.maxstring = _repr.maxother = 200
+_repr.maxstring = _repr.maxother = _SHOWN
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,9 @@ def _refuse_unknown(values: Any, kind: type, prefix: str, origin: str) -> None:
     hints = get_type_hints(kind, include_extras=True)
     for key, value in values.items():
         if key not in hints:
-            close = difflib.get_close_matches(str(key), hints, n=1)
+            close = difflib.get_close_matches(str(key)[:_SHOWN], hints, n=1)
             hint = f"did you mean {prefix}{close[0]}?" if close else f"known here are {', '.join(hints)}."
-            raise SettingsError(f"{origin}: {prefix}{key} is not a setting; {hint}")
+            raise SettingsError(f"{origin}: {prefix}{_short(str(key))} is not a setting; {hint}")
         if dataclasses.is_dataclass(hints[key]):
             _refuse_unknown(value, hints[key], f"{prefix}{key}.", origin)
         elif isinstance(value, bool) and not takes_bool(hints[key]):  # pydantic would take true for 1
@@ -109,7 +112,7 @@ def _refuse_unknown(values: Any, kind: type, prefix: str, origin: str) -> None:
 def _sentence(error: Any, values: Mapping[str, Any]) -> str:
     """One of pydantic's errors, in our words: a dataclass's own complaint, or what the setting should be."""
     if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
+        return _short(str(error["ctx"]["error"]))
     kind: Any = RunConfig
     value: Any = values
     name = ""
@@ -119,6 +122,11 @@ def _sentence(error: Any, values: Mapping[str, Any]) -> str:
         kind = get_type_hints(kind, include_extras=True)[part]
         value, name = value[part], f"{name}.{part}".removeprefix(".")
     return _wrong(name, value, kind)
+
+
+def _short(text: str) -> str:
+    """``text`` without its middle where it is long: a name or a list of the user's may be of any length."""
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]} ... {text[-_SHOWN:]}"
 
 
 def _wrong(name: str, value: Any, kind: Any) -> str:
@@ -135,8 +143,41 @@ def _refuse_endless(config: RunConfig, origin: str) -> None:
             raise SettingsError(f"{origin}: {name} is {_repr.repr(value)}, but it should be at most {_MOST}.")
 
 
+_DEEPEST = 20  # brackets within brackets
+_MERGED = 10_000  # entries that all merge keys (<<) of a file may lay into mappings
+_DIGITS = 100  # of a whole number that is not decimal: one of more in base 60 (1:30:00) would take hours to make
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's plain types; a key given twice is an error, as the first of the two would have no effect."""
+    """YAML's plain types; a key given twice is an error, as the first of the two would have no effect.
+
+    What a short text could keep the library busy with for hours, or fill the memory with, is an error too.
+    """
+
+    merged = 0
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803
+        if self.flow_level >= _DEEPEST:  # each token looks at all brackets that are open
+            raise yaml.scanner.ScannerError(None, None, "it is nested too deeply", self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                for source in sources:
+                    if isinstance(source, yaml.MappingNode):
+                        self.flatten_mapping(source)
+                        self.merged += len(source.value)
+                    if self.merged > _MERGED:
+                        raise yaml.constructor.ConstructorError(None, None, "it merges too much", key.start_mark)
+        super().flatten_mapping(node)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        plain = node.value.isdecimal() and not node.value.startswith("0")  # Python itself has a bound for those
+        if len(node.value) > _DIGITS and not plain:
+            raise yaml.constructor.ConstructorError(None, None, "a number has too many digits", node.start_mark)
+        return super().construct_yaml_int(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -146,6 +187,9 @@ class _Loader(yaml.SafeLoader):
                     raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def read_yaml(path: Path) -> Values:
@@ -166,7 +210,7 @@ def read_mapping(path: Path) -> Values:
         SettingsError: the file is missing or not YAML, or holds something else.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
+        values = yaml.load(read_given(path, SETTINGS).decode(), _Loader)  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise SettingsError(f"settings file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -191,7 +235,7 @@ def _place(error: Exception) -> str:
 def read_value(text: str) -> Any:
     """A word of the command line as YAML reads it: a number, true, false, null, or the text itself."""
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader
     except Exception:  # as above; whether a text will do is for the setting to say
         return text
     # A text stays as it was typed: YAML would cut a path at " #".

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from wmdd.core.bounded import SETTINGS, read_bounded
 from wmdd.core.errors import RunError
 
 _SEAL = "# sha256 of the lines below; after editing by hand, remove this line: "
@@ -17,9 +18,12 @@ def refuse_changed(path: Path) -> None:
     """Refuse a file whose lines are not what its seal says. One without a seal was edited by hand.
 
     Raises:
-        RunError: it was changed, or is empty.
+        RunError: it was changed, is empty, or cannot be read.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = read_bounded(path, SETTINGS).decode(errors="replace").replace("\r\n", "\n")  # an editor may write those
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}; bring the settings of the run back.") from error
     first, _, rest = text.partition("\n")
     if not text.strip():
         raise RunError(f"{path} is empty, but should hold the settings of the run: bring it back.")

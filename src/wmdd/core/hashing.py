@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
+
+from wmdd.core.bounded import check_size
 
 
 def digest(value: Any) -> str:
@@ -13,7 +16,8 @@ def digest(value: Any) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 (64 hex digits) of a file's bytes."""
+    """SHA-256 (64 hex digits) of a file's bytes. Raises ``OSError`` if it cannot be read, or is a pipe."""
+    check_size(path, sys.maxsize)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -8,11 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from wmdd.core.bounded import IMAGE, TooLargeError
 from wmdd.core.errors import DataError
 from wmdd.data.tree import ImageFile, Tree, is_image
-
-LARGEST_FILE = 256 * 2**20
-"""Bytes: no image file needs more, so a bomb is refused before it goes off."""
 
 _OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)")
 _LEFTOVERS = "__MACOSX"
@@ -42,7 +40,7 @@ class ArchiveTree(Tree):
             if _is_visible(folder) and folder.startswith(self._top):
                 self._enter(folder.removeprefix(self._top))
         for file in self._images:
-            if file.size > LARGEST_FILE:
+            if file.size > IMAGE:
                 raise DataError(f"{self.where(file.path)} has {file.size:,} bytes unpacked: no image needs so many")
 
     def _enter(self, folder: str) -> None:
@@ -84,7 +82,12 @@ def clean_name(name: str, path: Path) -> str:
 
 
 def bytes_at(path: Path, offset: int, count: int) -> bytes:
-    """That piece of a file, which is opened for each: threads and forked processes then share no position."""
+    """That piece of a file, which is opened for each: threads and forked processes then share no position.
+
+    Raises ``OSError`` if it cannot be read or is longer than the file of an image can be.
+    """
+    if count > IMAGE:
+        raise TooLargeError(count, IMAGE)
     with path.open("rb", buffering=0) as file:
         file.seek(offset)
         return file.read(count)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wmdd.core.bounded import read_bounded
 from wmdd.core.errors import DataError
 from wmdd.data.arrays import array_split
 from wmdd.data.inert_pickle import Call, Name, read_inert
@@ -85,9 +86,7 @@ def _raw(array: Any) -> bytes | None:
 
 def _batch(path: Path) -> Mapping[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise DataError(f"{path} has more than {_LARGEST:,} bytes: it is no batch of CIFAR")
-        value = read_inert(path.read_bytes())
+        value = read_inert(read_bounded(path, _LARGEST))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): fetch it again") from error
     except ValueError as error:

@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from wmdd.core.bounded import IMAGE, read_bounded
 from wmdd.core.errors import DataError
 from wmdd.data.exif import exif_block, orientation
 from wmdd.data.lossy import ROTATION, LossyImageError, loss_of
@@ -39,9 +40,9 @@ def read_image(path: Path) -> Image.Image:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a file. Raises ``DataError`` naming it if it cannot be read."""
+    """The content of an image file. Raises ``DataError`` naming it if it cannot be read or has too many bytes."""
     try:
-        return path.read_bytes()
+        return read_bounded(path, IMAGE)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check that it exists and may be read") from error
 

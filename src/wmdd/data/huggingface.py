@@ -1,6 +1,7 @@
 """Data sets of the Hugging Face hub by name, and parquet and arrow files of its library on disk."""
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wmdd.config.data import HUB
+from wmdd.core.bounded import RECORD, read_bounded
 from wmdd.core.errors import DataError
 from wmdd.data.folder import VALIDATION_FOLDERS
 from wmdd.data.rows import RowSamples, class_names
@@ -92,7 +94,7 @@ def open_saved(folder: Path, share: float, seed: int) -> ImageSource:
 
 def _check_state(path: Path) -> None:
     """Refuse arrow files elsewhere, which a state could name."""
-    for entry in json.loads(path.read_text(encoding="utf-8"))["_data_files"]:
+    for entry in json.loads(read_bounded(path, RECORD))["_data_files"]:
         if Path(entry["filename"]).name != entry["filename"]:
             raise ValueError(f"the file {entry['filename']!r} is outside the folder")
 
@@ -135,7 +137,7 @@ def _quiet(datasets: Any, *, offline: bool) -> Iterator[None]:
     bars, level = datasets.is_progress_bar_enabled(), datasets.logging.get_verbosity()
     before = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
+    datasets.logging.set_verbosity(logging.CRITICAL)  # it logs errors besides raising them
     if offline:
         datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
     try:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
-from zlib import error as ZlibError
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -62,7 +61,9 @@ def _read(path: Path, memory: float) -> dict[str, Any]:
             return {name: loaded[name] for name in loaded.files if name in wanted}
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}): check it and its permissions") from error
-    except (BadZipFile, ValueError, EOFError, ZlibError, RuntimeError, MemoryError) as error:  # RuntimeError: encrypted
+    except DataError:
+        raise
+    except Exception as error:  # NumPy and zipfile raise whatever a damaged or encrypted file makes them stumble over
         raise DataError(
             f"{path} is not a readable .npz of plain arrays ({error}): save it again with numpy.savez"
         ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wmdd.core.bounded import RECORD, read_bounded
 from wmdd.core.errors import DataError
 from wmdd.data.decode import decode_image
 from wmdd.data.folder import VALIDATION_FOLDERS
@@ -75,7 +76,7 @@ def _class_names(path: Path, labels: np.ndarray) -> tuple[str, ...]:
     if not path.is_file():
         return numbered(labels)
     try:
-        return tuple(path.read_text(encoding="utf-8").splitlines())
+        return tuple(read_bounded(path, RECORD).decode().splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not readable UTF-8 text ({error}): write one class name on each line") from error
 

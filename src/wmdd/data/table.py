@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from wmdd.core.bounded import LINES, check_size
 from wmdd.core.errors import DataError
 from wmdd.data.class_files import ClassFiles, divide, source_of
 from wmdd.data.decode import EXTENSIONS
@@ -58,6 +59,7 @@ def open_table(path: Path, validation: float, seed: int) -> ImageSource:
 
 def _rows(path: Path) -> list[_Row]:
     try:
+        check_size(path, LINES)
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]

@@ -10,6 +10,7 @@ from tarfile import TarFile, TarInfo
 from typing import Literal
 
 from wmdd.core.errors import DataError
+from wmdd.core.tar_headers import BoundedHeader
 from wmdd.data.archive import ArchiveTree, bytes_at, clean_name
 from wmdd.data.tree import is_image
 
@@ -83,7 +84,7 @@ def is_compressed(path: Path) -> bool:
 @contextmanager
 def _opened(path: Path, mode: Literal["r:", "r|*"]) -> Iterator[TarFile]:
     try:
-        with tarfile.open(path, mode) as archive:
+        with tarfile.open(path, mode, tarinfo=BoundedHeader) as archive:
             yield archive
     except _DAMAGED as error:
         raise DataError(f"{path} is not a readable tar archive ({error}): make it again") from error

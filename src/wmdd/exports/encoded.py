@@ -1,12 +1,10 @@
 """An image as the content of a PNG file, and back."""
 
-import io
-
-from PIL import Image
+import torch
 from torch import Tensor
 
 from wmdd.core.errors import RunError
-from wmdd.storage.images import from_picture
+from wmdd.storage.pictures import decode_picture
 
 
 def decode_png(content: bytes, where: str) -> Tensor:
@@ -16,7 +14,6 @@ def decode_png(content: bytes, where: str) -> Tensor:
         RunError: it is damaged; the sentence names ``where``.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            return from_picture(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return torch.from_numpy(decode_picture(content))
+    except ValueError as error:
         raise RunError(f"{where} is damaged ({error}): export the run again.") from error

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wmdd.core.bounded import EXPORT, check_size
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.types import DistilledDataset
 from wmdd.exports.card import PICTURE, card, picture
@@ -50,7 +51,8 @@ def read_parquet(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Tensor]
     tables = []
     for path in sorted(folder.glob("data/train-*.parquet")):
         try:
-            tables.append(pyarrow.parquet.read_table(path, partitioning=None))
+            check_size(path, EXPORT)
+            tables.append(_table(pyarrow, path))
         except (OSError, ValueError) as error:
             raise RunError(f"{path} is damaged ({_first_line(error)}): export the run again.") from error
     found = sum(len(table) for table in tables)
@@ -69,6 +71,15 @@ def read_parquet(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Tensor]
         "weights": torch.tensor(table.column("weight").to_pylist(), dtype=torch.float32),
         "logits": torch.tensor(table.column("logits").to_pylist(), dtype=torch.float32),
     }
+
+
+def _table(pyarrow: Any, path: Path) -> Any:
+    """The rows of one file. Raises ``ValueError`` if it claims more than any that is written here."""
+    with pyarrow.parquet.ParquetFile(path) as file:
+        # What is repeated takes no bytes, so a file of any size may claim any number of rows.
+        if file.metadata.num_rows > _ROWS:
+            raise ValueError(f"{file.metadata.num_rows:,} rows")
+        return file.read()
 
 
 def _file(distilled: DistilledDataset, rows: slice) -> bytes:

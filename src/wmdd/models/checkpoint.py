@@ -4,12 +4,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_STORED, ZipFile, is_zipfile
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from wmdd.core.bounded import OLD_WEIGHTS, WEIGHTS, check_size, check_tensor_names
 from wmdd.core.errors import ModelError
 from wmdd.models.key_names import look_like_torchvision, renamed
 
@@ -78,6 +80,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"checkpoint {path} does not exist: give a .safetensors file, or a .pt of plain tensors.")
     if path.suffix == ".safetensors":
         try:
+            check_tensor_names(path)
             return load_file(path)
         except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # the last: it cannot be mapped
             raise ModelError(
@@ -86,8 +89,19 @@ def _read(path: Path) -> dict[str, Tensor]:
     return _read_plain_tensors(path)
 
 
+def _check_packing(path: Path) -> None:
+    """Refuse what unpacks to more than its own bytes: torch.save packs nothing."""
+    zipped = is_zipfile(path)
+    check_size(path, WEIGHTS if zipped else OLD_WEIGHTS)
+    if zipped:
+        with ZipFile(path) as archive:
+            if any(info.compress_type != ZIP_STORED for info in archive.infolist()):
+                raise ValueError("packed members")
+
+
 def _read_plain_tensors(path: Path) -> dict[str, Tensor]:
     try:
+        _check_packing(path)
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"checkpoint {path} cannot be read: {error.strerror or error}.") from error

@@ -19,9 +19,10 @@ from typing import Any
 from wmdd.config import RunConfig
 from wmdd.config.load import parse, read_yaml, to_yaml
 from wmdd.config.seal import refuse_changed, sealed
+from wmdd.core.bounded import RECORD
 from wmdd.core.errors import RunError
 from wmdd.core.hashing import digest, digest_file
-from wmdd.core.records import STAGES, UnitRecord
+from wmdd.core.records import STAGES, UnitRecord, unit_record
 from wmdd.storage.atomic import write_new_text, write_text
 from wmdd.storage.json import append_line, read_sealed, write_sealed
 from wmdd.storage.locks import CLAIM_SUFFIX, TEMPORARY_SUFFIX, Claim, claim, remove_abandoned
@@ -235,8 +236,8 @@ class RunDirectory:
         records = list(self.records(stage).values())
         if covering is not None:
             wanted = set(covering)
-            records = [record for record in records if wanted & set(record.covers["classes"])]
-            missing = wanted - {k for record in records for k in record.covers["classes"]}
+            records = [record for record in records if wanted & set(record.classes)]
+            missing = wanted - {k for record in records for k in record.classes}
         else:
             missing = set() if records else {0}
         if missing:
@@ -320,8 +321,8 @@ def _link(source: Path, target: Path) -> None:
 def _read_record(path: Path) -> UnitRecord | None:
     """The record of that path; None where it is damaged."""
     try:
-        record = UnitRecord(**read_sealed(path))
-    except (TypeError, RunError):
+        record = unit_record(read_sealed(path, RECORD))
+    except (ValueError, RunError):
         return None
     return record if _file_name(record.name) == path.stem else None
 

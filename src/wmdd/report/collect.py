@@ -11,8 +11,9 @@ from safetensors import SafetensorError, safe_open
 
 from wmdd.config import RunConfig
 from wmdd.config.load import parse, read_yaml
+from wmdd.core.bounded import RECORD, check_tensor_names
 from wmdd.core.errors import RunError
-from wmdd.core.records import STAGES, UnitRecord
+from wmdd.core.records import STAGES, UnitRecord, unit_record
 from wmdd.report.curves import Curve, read_curves
 from wmdd.storage.json import read_json, read_sealed
 
@@ -132,6 +133,14 @@ def read_run(path: Path) -> RunData:
     """
     if not (path / "config.yaml").is_file():
         raise RunError(f"there is no run in {path}: make one with `wmdd run {path} --data ...`.")
+    try:
+        return _read_run(path)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, StopIteration) as error:
+        # JSON of another shape: by hand, or of another program
+        raise RunError(f"{path} is damaged ({error!r:.200}): `wmdd run {path}` mends what it has made.") from error
+
+
+def _read_run(path: Path) -> RunData:
     config = parse(read_yaml(path / "config.yaml"), str(path / "config.yaml"))
     manifest = read_sealed(path / "manifest.json") if (path / "manifest.json").is_file() else {}
     data = dict(manifest.get("data", {}))
@@ -160,6 +169,7 @@ def read_tensors(path: Path, names: Sequence[str]) -> dict[str, Array]:
         RunError: the file is missing or damaged.
     """
     try:
+        check_tensor_names(path)
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
@@ -180,8 +190,8 @@ def _read_units(path: Path, stage: str) -> tuple[UnitRecord, ...]:
     units = []
     for file in sorted((path / "artifacts" / stage / "units").glob("[!.]*.json")):
         try:
-            units.append(UnitRecord(**read_sealed(file)))
-        except TypeError as error:
+            units.append(unit_record(read_sealed(file, RECORD)))
+        except ValueError as error:
             raise RunError(f"{file} is not the record of a unit: `wmdd run {path}` makes it.") from error
     return tuple(units)
 

@@ -11,11 +11,12 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from wmdd.report.gallery import png_uri, read_png, scaled
+from wmdd.report.gallery import png_uri, scaled, shown
 from wmdd.report.page import environment
 from wmdd.report.svg import chart, color, plain
 from wmdd.storage.atomic import write_text
 from wmdd.storage.json import read_json
+from wmdd.storage.pictures import read_picture
 
 MOST_CLASSES = 10
 _SIDE = 96  # pixels of a shown image at most
@@ -104,7 +105,7 @@ class ComparisonPage:
             first = sorted(run.glob("artifacts/synthesis/*/class-*/000.png"), key=lambda path: path.parent.name)
             if not first:  # they are being made again
                 continue
-            images = [scaled(read_png(path), _SIDE) for path in first[:: -(-len(first) // MOST_CLASSES)]]
+            images = [scaled(shown(read_picture(path)), _SIDE) for path in first[:: -(-len(first) // MOST_CLASSES)]]
             yield method, ipc, png_uri(np.concatenate(images, axis=1))
 
 

@@ -8,9 +8,9 @@ from math import isqrt
 import numpy as np
 from PIL import Image
 
-from wmdd.core.errors import RunError
 from wmdd.report.collect import Array, RunData, read_tensors
 from wmdd.report.plane import spread_out
+from wmdd.storage.pictures import read_picture
 
 SHOW_ALL_UP_TO = 200
 MOST_PAIRS = 240
@@ -72,24 +72,11 @@ def _sheet(run: RunData, k: int, count: int, side: int) -> Sheet:
     assert unit is not None
     facts = run.paths(unit, f"class-{k:04d}.safetensors")[0]
     found = read_tensors(facts, ("nearest_images", "nearest_distance"))
-    synthetic = [read_png(path) for path in run.paths(unit, ".png") if path.parent.name == f"class-{k:04d}"][:count]
+    paths = [path for path in run.paths(unit, ".png") if path.parent.name == f"class-{k:04d}"][:count]
+    synthetic = [shown(read_picture(path)) for path in paths]
     real = [shown(image) for image in found["nearest_images"][:count]]
     rows = [np.concatenate([scaled(image, side) for image in images], axis=1) for images in (synthetic, real)]
     return Sheet(k, png_uri(np.concatenate(rows)), tuple(found["nearest_distance"][:count].tolist()))
-
-
-def read_png(path: object) -> Array:
-    """``uint8 [H, W, 3]``.
-
-    Raises:
-        RunError: the image is missing or damaged.
-    """
-    try:
-        with Image.open(str(path), formats=["PNG"]) as image:
-            pixels = np.asarray(image)
-            return pixels if pixels.ndim == 3 else shown(pixels.reshape(-1, image.width, image.width))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}).") from error
 
 
 def shown(image: Array) -> Array:

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wmdd.core.errors import RunError
 from wmdd.storage.atomic import write_bytes
+from wmdd.storage.pictures import read_picture
 
 
 def write_png(path: Path, image: Tensor) -> None:
@@ -35,18 +35,4 @@ def read_png(path: Path) -> Tensor:
     Raises:
         RunError: the file is missing or damaged.
     """
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            return from_picture(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}).") from error
-
-
-def from_picture(image: Image.Image) -> Tensor:
-    """The ``uint8 [C, S, S]`` image of a decoded PNG. Raises ``ValueError`` if none of these is in it."""
-    pixels = torch.from_numpy(np.array(image))
-    if image.mode == "RGB":
-        return pixels.permute(2, 0, 1).contiguous()
-    if image.mode != "L" or image.height % image.width:
-        raise ValueError(f"mode {image.mode}, {image.width} x {image.height}")
-    return pixels.view(-1, image.width, image.width)
+    return torch.from_numpy(read_picture(path))

@@ -2,12 +2,17 @@
 
 import json
 import os
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wmdd.core.bounded import JSON, LINES, check_size, read_bounded
 from wmdd.core.errors import RunError
 from wmdd.core.hashing import digest
 from wmdd.storage.atomic import write_text
+
+_LONGEST_LINE = 2**20  # bytes; what is longer is none of ours
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -15,14 +20,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The value of a JSON file.
+def read_json(path: Path, most: int = JSON) -> Any:
+    """The value of a JSON file of at most ``most`` bytes.
 
     Raises:
-        RunError: the file is missing or damaged.
+        RunError: the file is missing or damaged, or has more.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_bounded(path, most).decode())
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} is missing or damaged ({error}).") from error
 
@@ -32,13 +37,13 @@ def write_sealed(path: Path, value: dict[str, Any]) -> None:
     write_json(path, {**value, _SEAL: _seal(value)})
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """What :func:`write_sealed` wrote.
+def read_sealed(path: Path, most: int = JSON) -> dict[str, Any]:
+    """What :func:`write_sealed` wrote, of at most ``most`` bytes.
 
     Raises:
-        RunError: the file is missing, damaged, or was changed by something else.
+        RunError: the file is missing, damaged, too large, or was changed by something else.
     """
-    value = read_json(path)
+    value = read_json(path, most)
     if not isinstance(value, dict) or not _is_sealed(value.pop(_SEAL, None), value):
         raise RunError(f"{path} is damaged (its content is not what was written).")
     return value
@@ -50,7 +55,7 @@ _SEAL = "sha256_of_the_rest"
 def _is_sealed(seal: object, value: dict[str, Any]) -> bool:
     try:
         return seal == _seal(value)
-    except UnicodeEncodeError:  # half a character, which no text that was written has
+    except (UnicodeEncodeError, RecursionError):  # half a character, or too deep: nothing that was written has those
         return False
 
 
@@ -73,12 +78,21 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The values of a JSON-lines file; lines that a killed process left unfinished are passed over."""
-    lines = []
-    # Not splitlines(): it also splits at U+2028 and U+0085, which may stand inside a JSON string.
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []:
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            continue
+    """The values of a JSON-lines file (none without one); lines that a killed process left unfinished are passed over.
+
+    Raises:
+        RunError: the file cannot be read, or is too large.
+    """
+    lines: list[dict[str, Any]] = []
+    if not path.is_file():
+        return lines
+    try:
+        check_size(path, LINES)
+        with path.open("rb") as file:
+            # Bytes, and so split at \n alone: U+2028 and U+0085 may stand inside a JSON string.
+            for line in iter(partial(file.readline, _LONGEST_LINE), b""):
+                with suppress(ValueError, RecursionError):
+                    lines.append(json.loads(line.decode(errors="replace")))
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}; remove it, or restore it.") from error
     return lines

@@ -26,6 +26,15 @@ def _four_bits(logits: Tensor) -> dict[str, Tensor]:
     return {"codes": codes, "scales": scales}
 
 
+def _soft_labels(tensors: Mapping[str, Tensor]) -> SoftLabels:
+    views = {name: tensors[name] for name in _VIEW_FIELDS if name in tensors}
+    packed = "codes" in tensors
+    logits = unpack(tensors["codes"], tensors["scales"]) if packed else tensors["logits"]
+    if logits.ndim != 3 or len(logits) != 1:
+        raise ValueError(f"logits {list(logits.shape)}")
+    return SoftLabels(logits, **views)
+
+
 class StoredLabels:
     """The soft labels of all epochs; ``files`` maps the first epoch of each file to its path.
 
@@ -47,17 +56,11 @@ class StoredLabels:
             number = bisect_right(self._firsts, epoch) - 1
             path = self._files[number]
             try:
-                self._last = epoch, _labels(read_entry(path, epoch - self._firsts[number]))
-            except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
-                raise RunError(f"{path} is damaged ({error}).") from error
+                self._last = epoch, _soft_labels(read_entry(path, epoch - self._firsts[number]))
+            except (LookupError, TypeError, ValueError, RuntimeError) as error:
+                raise RunError(f"{path} is damaged: it holds no soft labels ({error!r:.80}).") from error
         return self._last[1]
 
     def __getitem__(self, epoch: int) -> Tensor:
         """The raw logits float16 ``[M, K]`` of one epoch."""
         return self.read(epoch).logits[0]
-
-
-def _labels(tensors: dict[str, Tensor]) -> SoftLabels:
-    views = {name: tensors[name] for name in _VIEW_FIELDS if name in tensors}
-    logits = unpack(tensors["codes"], tensors["scales"]) if "codes" in tensors else tensors["logits"]
-    return SoftLabels(logits, **views)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wmdd.core.bounded import check_array_header
 from wmdd.core.errors import DataError
 
 
@@ -32,7 +33,10 @@ class MappedRows:
 
     def _open(self) -> np.ndarray:
         try:
-            array: np.ndarray = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.path} is not a NumPy file that can be read ({error}).") from error
+            check_array_header(self.path)
+            # Not np.load, which also opens archives and pickles.
+            array: np.ndarray = np.lib.format.open_memmap(self.path, mode="r")
+        except Exception as error:  # NumPy parses headers as Python, and raises whatever that stumbles over
+            reason = " ".join(str(error).split())
+            raise DataError(f"{self.path} is not a NumPy file that can be read ({reason}).") from error
         return array

@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from wmdd.core.bounded import check_tensor_names
 from wmdd.core.errors import RunError
 from wmdd.storage.atomic import write_bytes
 
@@ -42,6 +43,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         RunError: the file is missing or damaged.
     """
     try:
+        check_tensor_names(path)
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
@@ -58,6 +60,7 @@ def read_entry(path: Path, index: int) -> dict[str, Tensor]:
         RunError: the file is missing or damaged.
     """
     try:
+        check_tensor_names(path)
         with safe_open(path, framework="pt") as file:
             # Clones, not views, whose mapped pages would count as memory of the process.
             names = file.keys()

@@ -1,6 +1,7 @@
 """Hashes are fixed for ever: results on disk hang on them."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,12 @@ def test_the_digest_of_a_file(tmp_path: Path) -> None:
     content = bytes(range(256)) * 5000
     (tmp_path / "file").write_bytes(content)
     assert digest_file(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_pipe_has_no_digest_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe"):
+        digest_file(tmp_path / "pipe")
 
 
 def test_derived_seeds_stay_what_they_are() -> None:

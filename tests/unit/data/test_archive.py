@@ -12,9 +12,9 @@ import torch
 from image_folders import picture, write_folder
 
 from wmdd.config import DataConfig
+from wmdd.core.bounded import IMAGE
 from wmdd.core.errors import DataError
 from wmdd.data import ImageSource, load_images, open_source
-from wmdd.data.archive import LARGEST_FILE
 
 LAYOUT = {"train/cat": 3, "train/dog/small": 2, "train/dog/large": 1, "val/cat": 1, "val/dog": 2}
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -177,7 +177,7 @@ def test_a_link_in_a_zip(folder: Path) -> None:
 def test_a_member_that_unpacks_to_more_than_an_image_can_be(folder: Path) -> None:
     archive = pack(folder, folder.with_suffix(".zip"))
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as packed, packed.open("a/bomb.png", "w") as member:
-        for _ in range(LARGEST_FILE // 2**20 + 1):
+        for _ in range(IMAGE // 2**20 + 1):
             member.write(bytes(2**20))
     assert archive.stat().st_size < 2**20
     assert "a/bomb.png has 269,484,032 bytes unpacked" in fault(archive)

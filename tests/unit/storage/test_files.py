@@ -13,7 +13,7 @@ from wmdd.core.errors import RunError
 from wmdd.data import load_images, open_source
 from wmdd.storage.atomic import write_bytes, write_text
 from wmdd.storage.images import read_png, write_png
-from wmdd.storage.json import append_line, read_json, read_lines, write_json
+from wmdd.storage.json import append_line, read_json, read_lines, read_sealed, write_json, write_sealed
 from wmdd.storage.savepoint import Savepoint
 from wmdd.storage.tensors import read_tensors, write_tensors
 
@@ -91,6 +91,19 @@ def test_json_round_trip_keeps_order_and_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         write_json(tmp_path / "value.json", float("nan"))
     assert read_json(tmp_path / "value.json") == value
+
+
+def test_what_carries_its_own_hash_is_read_as_it_was_written_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_sealed(path, {"é": (1, 2.5), "a": None})
+    assert read_sealed(path) == {"é": [1, 2.5], "a": None}
+    with pytest.raises(RunError, match="are the most"):
+        read_sealed(path, 20)
+    deep = ["[" * depth + "]" * depth for depth in range(900, 1010)]  # json reads some that it will not write
+    for text in ("{}", "[]", '{"a": "\\ud800"}', *(f'{{"a": {each}}}' for each in deep)):
+        path.write_text(text)
+        with pytest.raises(RunError, match="damaged"):
+            read_sealed(path)
 
 
 def test_lines_are_appended_and_a_torn_one_is_closed_first(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from wmdd.core.errors import RunError
 from wmdd.core.types import SoftLabels
 from wmdd.storage.labels import StoredLabels, write_soft_labels
-from wmdd.storage.tensors import read_tensors
+from wmdd.storage.tensors import read_tensors, write_tensors
 
 COUNT, CLASSES = 30, 60
 FIELDS = ("box", "flip", "partner", "mix_box")
@@ -84,3 +84,12 @@ def test_files_of_the_first_form_are_what_they_always_were(tmp_path: Path) -> No
     assert set(tensors) == {"logits", *FIELDS}
     assert tensors["logits"].dtype == torch.float16
     assert metadata == {}
+
+
+@pytest.mark.parametrize(
+    "held", [{"other": torch.zeros(2)}, {"logits": torch.zeros(2)}, {"codes": torch.zeros(2, 1, 1)}]
+)
+def test_tensors_that_are_no_labels(tmp_path: Path, held: dict[str, torch.Tensor]) -> None:
+    write_tensors(tmp_path / "0.safetensors", held)
+    with pytest.raises(RunError, match=r"0\.safetensors is damaged: it holds no soft labels"):
+        StoredLabels({0: tmp_path / "0.safetensors"}).read(0)

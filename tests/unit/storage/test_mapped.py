@@ -38,3 +38,14 @@ def test_rows_that_are_not_finite_are_refused_when_they_are_read(tmp_path: Path)
     problem = BarycenterProblem(MappedRows(tmp_path / "features.npy"), 1, (3, 3))
     with pytest.raises(DataError, match="finite"):
         solve(problem, "exact")
+
+
+def test_archives_and_nonsense_in_headers_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npy", np.eye(2))
+    (tmp_path / "x.npy.npz").rename(tmp_path / "x.npy")
+    with pytest.raises(DataError, match=r"x\.npy is not a NumPy file that can be read"):
+        MappedRows(tmp_path / "x.npy")
+    for header in (b"((((", b"{'descr': '<f8', 'fortran_order': False, 'shape': (2,", b"\0"):
+        (tmp_path / "y.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        with pytest.raises(DataError, match=r"y\.npy is not a NumPy file"):
+            MappedRows(tmp_path / "y.npy")

@@ -1,0 +1,23 @@
+"""Whatever was typed, what is said of it is one line."""
+
+import pytest
+
+from wmdd.cli.arguments import one_line
+from wmdd.cli.main import main
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "x", "--\n"], ["run", "--a\x1b[2Jb"], ["a\nb"], ["-\u2028"], ["-\x85x", "run"]]
+)
+def test_flags_with_line_breaks(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert said.endswith(".\n")
+    assert "\x1b" not in said
+
+
+def test_letters_of_all_languages_stay() -> None:
+    assert one_line("é 猫 🙂\tx\ny") == "é 猫 🙂?x y"
