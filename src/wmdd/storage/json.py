@@ -11,6 +11,7 @@ from wmdd.core.bounded import JSON, LINES, check_size, read_bounded
 from wmdd.core.errors import RunError
 from wmdd.core.hashing import digest
 from wmdd.storage.atomic import write_text
+from wmdd.storage.locks import lock
 
 _LONGEST_LINE = 2**20  # bytes; what is longer is none of ours
 
@@ -71,7 +72,9 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
-            torn = file.tell() > 0 and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
+            lock(file.fileno(), wait=True)  # a line that another process is just writing looks torn too
+            end = file.seek(0, os.SEEK_END)
+            torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
             file.write((b"\n" if torn else b"") + json.dumps(value, ensure_ascii=False).encode() + b"\n")
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}.") from error

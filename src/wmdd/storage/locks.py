@@ -61,14 +61,14 @@ def claim(path: Path) -> Claim | None:
         raise RunError(f"{path} cannot be written: {error.strerror}; nothing that was there before is lost.") from error
 
 
-def lock(handle: int) -> bool:
-    """Lock an open file; False where another process has locked it."""
+def lock(handle: int, *, wait: bool = False) -> bool:
+    """Lock an open file; False where another process has locked it, and this one is not to ``wait``."""
     if os.name != "posix":  # nothing is ever locked there, and nothing left behind is cleaned up
         return True
     import fcntl
 
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks
