@@ -113,6 +113,50 @@ def test_a_crew_says_once_what_is_wrong(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def workers(agent: subprocess.Popen[str]) -> list[int]:
+    """The processes that an agent of torchrun has started."""
+    return [int(pid) for pid in Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()]
+
+
+def test_two_nodes_go_on_where_they_were_when_a_process_dies(alone: Path, taught: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = f"127.0.0.1:{free.getsockname()[1]}"
+    words = [
+        "--nnodes",
+        "2",
+        "--nproc-per-node",
+        "1",
+        "--rdzv-backend",
+        "c10d",
+        "--rdzv-endpoint",
+        meeting,
+        "--local-addr",
+        "127.0.0.1",
+    ]
+    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", *words, "--max-restarts", "3"]
+    nodes = [
+        subprocess.Popen(
+            [*command, "-m", "wmdd", "run", str(taught), "-q"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    claims, deadline = taught / "artifacts" / "synthesis" / "units", time.monotonic() + 240
+    while not any(claims.glob(".*.claim")):
+        assert all(node.poll() is None for node in nodes)
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    (victim,) = workers(nodes[1])
+    os.kill(victim, signal.SIGKILL)
+    said = [node.communicate(timeout=400) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert contents(taught, *APART) == contents(alone, *APART)
+    assert nothing_left(taught)
+
+
 @pytest.mark.parametrize("verb", ["compare", "check", "export"])
 def test_verbs_that_are_no_work_for_a_crew(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
