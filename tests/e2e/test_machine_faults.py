@@ -16,7 +16,7 @@ from coloured_images import TINY, coloured_folder
 from wmdd.cli.main import main
 from wmdd.pipeline.run_directory import RunDirectory
 
-LONG = ["--steps", "3000", "--synthesis.group_size", "1"]
+LONG = ["--steps", "1000", "--synthesis.group_size", "1"]
 
 
 @contextmanager
