@@ -101,6 +101,24 @@ def test_a_crew_trains_teacher_and_student_together(alone: Path, data: Path, tmp
     assert contents(run, "teacher", *APART) == before
 
 
+@pytest.mark.parametrize("size", [3, 4])
+def test_a_crew_makes_teams_and_leaves_over_whom_it_cannot_use(
+    size: int, alone: Path, data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    # Of six images a batch two processes get two or more: the third is left over, a third and fourth find nothing.
+    words = ["run", run, "--data", data, *SETTINGS, "--seeds", "0", "--teacher.batch_size", "6"]
+    done = subprocess.run(crew(size, *words), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert nothing_left(run)
+    assert len(RunDirectory(run).records("evaluation")) == 2  # students: of all three in turn, or of two teams of two
+    found = json.loads((run / "results.json").read_text())
+    assert found["teacher"]["top1"] > 2 * found["chance"]
+    before = contents(run, "teacher", *APART)
+    assert main(["run", str(run), "-q"]) == 0
+    assert contents(run, "teacher", *APART) == before
+
+
 def test_a_crew_says_once_what_is_wrong(tmp_path: Path) -> None:
     done = subprocess.run(
         crew(2, "run", tmp_path / "run", "--data", tmp_path / "none"), capture_output=True, text=True, check=False

@@ -2,12 +2,11 @@
 
 Any number of processes may do one run: whoever is free takes the next unit that is neither done nor claimed, so a slow
 process takes fewer, and a unit whose process has died is taken over. What a unit comes to does not depend on who makes
-it. Only a teacher, and students when there are fewer of them than processes, are made by a whole crew together.
+it. Only a teacher, and students when there are fewer of them than processes, are made by several of a crew together.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,7 +19,7 @@ from wmdd.pipeline.opening import concerns
 from wmdd.pipeline.results import write_results
 from wmdd.pipeline.stage import Stage
 from wmdd.pipeline.stages import ALL_STAGES
-from wmdd.pipeline.units import Shard, Unit
+from wmdd.pipeline.units import Shard, Unit, team_size
 from wmdd.pipeline.workspace import Workspace, unit_context
 from wmdd.runtime.allocator import give_back
 from wmdd.runtime.crew import ALONE, Crew
@@ -126,7 +125,11 @@ def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> int:
     inputs = {name: work.run.stage_digest(name) for name in stage.needs}
     mine = [_Job(stage, unit, work, _key(stage, unit, work, inputs), len(units)) for unit in shard.share(units)]
     give_back()  # or the memory of the stage before would count as this one's
-    fresh, failed = (_together if stage.together(work) else _apart)(mine)
+    team = work.crew.team(team_size(len(units), work.crew.size, stage.most_together(work)))
+    if team is None:  # more processes than are of use
+        _wait_for(stage, work)
+        return 0
+    fresh, failed = _make_missing(mine, team)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(units)} unit(s) of {stage.name} could not be made, the others are done: "
@@ -140,44 +143,38 @@ def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> int:
     return fresh
 
 
-def _apart(jobs: Sequence["_Job"]) -> tuple[int, list[str]]:
-    """Make whatever no other process is making until all is done; returns how many, and what went wrong."""
+def _make_missing(jobs: Sequence["_Job"], team: Crew) -> tuple[int, list[str]]:
+    """Make whatever no other team is making until all is done; returns how many, and what went wrong."""
     fresh, failed = 0, list[str]()
-    left = [job for job in jobs if not job.done()]
+
+    def attempt(job: _Job) -> bool:
+        nonlocal fresh
+        try:
+            job.make(team)
+            fresh += 1
+        except NotFiniteError as error:
+            failed.append(job.lament(error))
+            return False
+        return True
+
+    while not team.leads:  # the others make what the leader has claimed
+        if not (number := team.told(0)):
+            return fresh, failed
+        attempt(jobs[number - 1])
+    left = {number: job for number, job in enumerate(jobs, start=1) if not job.done()}
     while left:
         before = fresh + len(failed)
-        for job in tuple(left):
+        for number, job in tuple(left.items()):
             held = job.claim()
             if held is None:
                 continue
             with held:
-                if job.done():
-                    continue
-                try:
-                    job.make()
-                    fresh += 1
-                except NotFiniteError as error:
-                    failed.append(job.lament(error))
-                    left.remove(job)
-        left = [job for job in left if not job.done()]
+                if not job.done() and not attempt(jobs[team.told(number) - 1]):
+                    del left[number]
+        left = {number: job for number, job in left.items() if not job.done()}
         if left and before == fresh + len(failed):
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-    return fresh, failed
-
-
-def _together(jobs: Sequence["_Job"]) -> tuple[int, list[str]]:
-    """Make one unit after the other with the whole crew."""
-    fresh, failed = 0, list[str]()
-    for job in jobs:
-        crew = job.work.crew
-        with _patiently(job.claim) if crew.leads else nullcontext():
-            if crew.told(int(crew.leads and not job.done())):
-                try:
-                    job.make(crew)
-                    fresh += 1
-                except NotFiniteError as error:
-                    failed.append(job.lament(error))
-            crew.told(0)  # nobody goes on before the leader has recorded it
+    team.told(0)
     return fresh, failed
 
 

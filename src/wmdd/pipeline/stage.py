@@ -27,9 +27,9 @@ class Stage(ABC):
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         """Do one unit; returns the files that it wrote."""
 
-    def together(self, work: Workspace) -> bool:
-        """Whether all processes of the crew make each unit together; else each makes units of its own."""
-        return False
+    def most_together(self, work: Workspace) -> int:
+        """How many processes may make a unit together."""
+        return 1
 
     def relieve(self, work: Workspace) -> bool:
         """Make the stage need less of a GPU's memory, which has run out; False where there is no way."""

@@ -1,13 +1,11 @@
 """Units of work: what is done, recorded, skipped and redone as one."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from wmdd.core.errors import SettingsError
-
-CLASSES_PER_PASS = 10
-"""Classes of a statistics or barycenter unit. Fixed, so that both outlive a change of the synthesis group size."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +16,37 @@ class Unit:
     covers: dict[str, Any]
 
 
+def classes_per_pass(num_classes: int) -> int:
+    """Classes of a statistics or barycenter unit; two of more than a hundred, so that many processes get as much to do.
+
+    It hangs on nothing else, so that both outlive a change of the synthesis group size.
+    """
+    return 10 if num_classes <= 100 else 2
+
+
+def passes(num_classes: int) -> Iterator[Unit]:
+    """The units of statistics and of barycenters."""
+    return class_groups(num_classes, classes_per_pass(num_classes))
+
+
 def class_groups(num_classes: int, size: int) -> Iterator[Unit]:
     """Consecutive groups of ``size`` classes, the last one smaller where they do not divide."""
     for number, first in enumerate(range(0, num_classes, size)):
         yield Unit(f"group-{number:03d}", {"classes": list(range(first, min(first + size, num_classes)))})
+
+
+def team_size(units: int, processes: int, most: int) -> int:
+    """How many of ``processes`` make a unit together, at most ``most``: the fewest with which all units end soonest.
+
+    With a unit for everyone it is one: processes that are apart never wait for one another.
+    """
+    if units >= processes:
+        return 1
+
+    def time(size: int) -> float:
+        return math.ceil(units / (processes // size)) / size
+
+    return min(range(1, min(most, processes) + 1), key=time)
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,15 @@ _SECONDS_BETWEEN_LOOKS = 0.001
 
 
 class Crew:
-    """``size`` processes at one run, this one of ``rank``; they share a machine with ``local_size - 1`` of them.
+    """``size`` processes at one run, this one of ``rank``; of several teams each has a ``group`` of its own.
 
     What they make apart they divide through the run's folder; this is for what they make together.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
-        self.rank, self.size, self.local_rank = rank, size, local_rank
+    def __init__(
+        self, rank: int = 0, size: int = 1, local_rank: int = 0, group: dist.ProcessGroup | None = None
+    ) -> None:
+        self.rank, self.size, self.local_rank, self._group = rank, size, local_rank, group
 
     def __repr__(self) -> str:
         return f"Crew(rank={self.rank}, size={self.size})"
@@ -43,6 +45,23 @@ class Crew:
     def purpose(self) -> tuple[int, ...]:
         """What to add to the purpose of a random stream that should differ between the processes."""
         return (self.rank,) if self.rank else ()
+
+    def team(self, size: int) -> "Crew | None":
+        """The ``size`` processes, this one among them, that make units together; None where it is one too many.
+
+        All processes of a crew have to ask together.
+        """
+        if size in (1, self.size):
+            return ALONE if size == 1 else self
+        _meet()
+        starts = range(0, self.size - size + 1, size)
+        groups = [dist.new_group(range(first, first + size), timeout=_PATIENCE) for first in starts]
+        number, rank = divmod(self.rank, size)
+        if number == len(groups):
+            return None
+        group = groups[number]
+        assert isinstance(group, dist.ProcessGroup), "a process is a member of its own group"
+        return Crew(rank, size, self.local_rank, group)
 
     def part(self, rows: T) -> T:
         """The rows of this process, ``rows[rank::size]``: of anything that is sliced like a tensor."""
@@ -58,7 +77,7 @@ class Crew:
             return value
         _meet()
         said = torch.tensor([value])
-        _await(dist.broadcast(said, src=0, async_op=True))
+        _await(dist.broadcast(said, group=self._group, async_op=True, group_src=0))
         return int(said)
 
     def least(self, value: int) -> int:
@@ -67,8 +86,19 @@ class Crew:
             return value
         _meet()
         said = torch.tensor([value])
-        _await(dist.all_reduce(said, dist.ReduceOp.MIN, async_op=True))
+        _await(dist.all_reduce(said, dist.ReduceOp.MIN, self._group, async_op=True))
         return int(said)
+
+    def summed(self, counts: torch.Tensor) -> torch.Tensor:
+        """The sum of all processes' ``counts``, which are on the CPU."""
+        if self.size > 1:
+            _await(dist.all_reduce(counts, dist.ReduceOp.SUM, self._group, async_op=True))
+        return counts
+
+    def share_buffers(self, network: nn.Module) -> None:
+        """Give the leader's buffers to all: after a step each process has the running statistics of its own part."""
+        for buffer in network.buffers() if self.size > 1 else ():
+            _await(dist.broadcast(buffer, group=self._group, async_op=True, group_src=0))
 
     def joined(self, network: nn.Module) -> nn.Module:
         """``network`` such that its gradients are the means over all processes, and its buffers the leader's."""
@@ -78,7 +108,7 @@ class Crew:
         device = next(network.parameters()).device
         # A static graph allows for parameters that no loss depends on, as networks of users have them.
         devices = [device] if device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=devices, static_graph=True)
+        return DistributedDataParallel(network, device_ids=devices, static_graph=True, process_group=self._group)
 
 
 ALONE = Crew()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from wmdd.core.types import Preprocessing
 from wmdd.data import Images
+from wmdd.runtime.crew import ALONE, Crew
 from wmdd.runtime.device import Machine
 
 
@@ -27,11 +28,13 @@ def score(
     preprocessing: Preprocessing,
     machine: Machine,
     batch_size: int,
+    crew: Crew = ALONE,
 ) -> Score:
-    """Score ``network`` (put into eval mode) on all of ``images``."""
+    """Score ``network`` (put into eval mode) on all of ``images``; a ``crew`` divides the batches."""
     network.eval()
-    hits, hits5, counts = (torch.zeros(num_classes, dtype=torch.int64) for _ in range(3))
-    for batch, labels in images.batches(torch.arange(len(images)).split(batch_size)):
+    crew.share_buffers(network)
+    hits, hits5, counts = sums = torch.zeros(3, num_classes, dtype=torch.int64)
+    for batch, labels in images.batches(crew.part(torch.arange(len(images)).split(batch_size))):
         x = machine.layout(preprocessing.normalize(batch, machine.dtype))
         with machine.autocast():
             logits = network(x)
@@ -40,6 +43,7 @@ def score(
         counts += _per_class(labels, torch.ones(len(labels), dtype=torch.bool), num_classes)
         hits += _per_class(labels, found[:, 0], num_classes)
         hits5 += _per_class(labels, found.any(dim=1), num_classes)
+    hits, hits5, counts = crew.summed(sums)
     return Score(
         top1=_percent(hits.sum(), counts.sum()),
         top5=_percent(hits5.sum(), counts.sum()),

@@ -57,12 +57,12 @@ def epoch_batches(count: int, batch_size: int, generator: Generator) -> tuple[Te
     return order.tensor_split(math.ceil(count / batch_size))
 
 
-def divides(crew: Crew, count: int, batch_size: int) -> bool:
-    """Whether every process of a crew gets two rows or more of every batch of :func:`epoch_batches`.
+def most_together(count: int, batch_size: int) -> int:
+    """Among how many processes every batch of :func:`epoch_batches` can be divided so that each gets two rows.
 
     Batch norm cannot train on one.
     """
-    return crew.size > 1 and count // math.ceil(count / batch_size) >= 2 * crew.size
+    return max(1, count // math.ceil(count / batch_size) // 2)
 
 
 @dataclass

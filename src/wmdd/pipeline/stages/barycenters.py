@@ -1,11 +1,11 @@
-"""Barycenters, ten classes at a time."""
+"""Barycenters, a few classes at a time."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from wmdd.pipeline.artifacts import load_statistics, write_barycenters
 from wmdd.pipeline.stage import Stage
-from wmdd.pipeline.units import CLASSES_PER_PASS, Unit, class_groups
+from wmdd.pipeline.units import Unit, passes
 from wmdd.pipeline.workspace import UnitContext, Workspace
 from wmdd.stages.barycenters import find_barycenters
 
@@ -18,7 +18,7 @@ class BarycentersStage(Stage):
     needs = ("statistics",)
 
     def units(self, work: Workspace) -> Sequence[Unit]:
-        return list(class_groups(len(work.class_names), CLASSES_PER_PASS))
+        return list(passes(len(work.class_names)))
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         classes = unit.covers["classes"]

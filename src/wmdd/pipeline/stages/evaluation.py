@@ -18,7 +18,7 @@ from wmdd.runtime.random import seeded
 from wmdd.stages.evaluation import LabelSource, online_labels, stored_labels, train_student
 from wmdd.stages.relabel import EpochViews, plan_epoch
 from wmdd.stages.scoring import score
-from wmdd.stages.training import divides
+from wmdd.stages.training import most_together
 from wmdd.storage.json import write_json
 from wmdd.storage.labels import StoredLabels
 
@@ -49,12 +49,9 @@ class EvaluationStage(Stage):
             for method in methods
         ]
 
-    def together(self, work: Workspace) -> bool:
+    def most_together(self, work: Workspace) -> int:
         count = len(work.class_names) * work.config.ipc
-        # As long as there is a student for everyone, students apart are quicker: they never wait for one another.
-        return len(self.units(work)) < work.crew.size and all(
-            divides(work.crew, count, protocol.batch_size) for protocol in work.protocols
-        )
+        return min(most_together(count, protocol.batch_size) for protocol in work.protocols)
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         method, seed = unit.covers["method"], unit.covers["seed"]
@@ -82,8 +79,6 @@ class EvaluationStage(Stage):
             savepoint=context.savepoint,
             crew=context.crew,
         )
-        if not context.crew.leads:
-            return []
         result = score(
             network,
             work.validation,
@@ -91,7 +86,10 @@ class EvaluationStage(Stage):
             work.preprocessing,
             work.machine,
             work.config.evaluation.batch_size,
+            context.crew,
         )
+        if not context.crew.leads:
+            return []
         path = work.run.folder(self.name) / f"{unit.name.replace('/', '--')}.json"
         write_json(path, {**unit.covers, **asdict(result)})
         return [path]

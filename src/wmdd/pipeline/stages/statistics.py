@@ -1,11 +1,11 @@
-"""One pass over the real data, ten classes at a time."""
+"""One pass over the real data, a few classes at a time."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from wmdd.pipeline.artifacts import write_statistics
 from wmdd.pipeline.stage import Stage
-from wmdd.pipeline.units import CLASSES_PER_PASS, Unit, class_groups
+from wmdd.pipeline.units import Unit, passes
 from wmdd.pipeline.workspace import UnitContext, Workspace
 from wmdd.stages.statistics import collect_statistics
 
@@ -18,7 +18,7 @@ class StatisticsStage(Stage):
     needs = ("teacher",)
 
     def units(self, work: Workspace) -> Sequence[Unit]:
-        return list(class_groups(len(work.class_names), CLASSES_PER_PASS))
+        return list(passes(len(work.class_names)))
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         found = collect_statistics(

@@ -16,7 +16,7 @@ from wmdd.runtime.random import seeded
 from wmdd.stages.channels import channel_statistics
 from wmdd.stages.scoring import score
 from wmdd.stages.teacher import train_teacher
-from wmdd.stages.training import divides
+from wmdd.stages.training import most_together
 from wmdd.storage.json import write_json
 from wmdd.storage.tensors import write_tensors
 
@@ -40,10 +40,9 @@ class TeacherStage(Stage):
     def units(self, work: Workspace) -> Sequence[Unit]:
         return [Unit("teacher", {})]
 
-    def together(self, work: Workspace) -> bool:
-        return is_trained(work.config.teacher) and divides(
-            work.crew, len(work.source.train.labels), work.config.teacher.batch_size
-        )
+    def most_together(self, work: Workspace) -> int:
+        config = work.config.teacher
+        return most_together(len(work.source.train.labels), config.batch_size) if is_trained(config) else 1
 
     def make(self, unit: Unit, work: Workspace, context: UnitContext) -> Sequence[Path]:
         config, preprocessing, names = work.config.teacher, _preprocessing(work), work.class_names
@@ -68,11 +67,17 @@ class TeacherStage(Stage):
                 savepoint=context.savepoint,
                 crew=context.crew,
             )
+        result = score(
+            network,
+            work.validation,
+            len(names),
+            preprocessing,
+            work.machine,
+            work.config.evaluation.batch_size,
+            context.crew,
+        )
         if not context.crew.leads:
             return []
-        result = score(
-            network, work.validation, len(names), preprocessing, work.machine, work.config.evaluation.batch_size
-        )
         weights, facts = (work.run.folder(self.name) / f"teacher.{suffix}" for suffix in ("safetensors", "json"))
         write_tensors(weights, network.state_dict())
         chance, useless_below = chance_level(work.validation.labels.bincount(minlength=len(names)).tolist())
