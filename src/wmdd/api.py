@@ -15,7 +15,7 @@ from wmdd.config.presets import read_preset
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
-from wmdd.data import Data, OwnData, as_own, lent_data, open_source
+from wmdd.data import KNOWN, Data, OwnData, as_own, lent_data, open_source, stand_in
 from wmdd.exports import export_run, is_export, load_export, pull, push
 from wmdd.models import OwnNetwork, lent
 from wmdd.pipeline.artifacts import load_distilled
@@ -187,14 +187,18 @@ def compare(
     return found
 
 
-def plan(config: RunConfig, reporter: Reporter) -> Plan:
+def plan(config: RunConfig, reporter: Reporter, *, workers: int | None = None, imagined: bool = False) -> Plan:
     """What a new run with ``config`` would take, stage by stage, from a few steps measured here; nothing is written.
+
+    With ``workers`` also what it would take so many processes like this one. Data that are ``imagined`` need not be
+    here, if they are a known set.
 
     Raises:
         WmddError: the data or a setting cannot be used; a run with them would say the same.
     """
-    source = open_source(config.data)
-    return make_plan(ready(config, resolve(config, source), source), source, reporter)
+    name = config.data.source
+    source = stand_in(name) if imagined and name in KNOWN and not Path(name).exists() else open_source(config.data)
+    return make_plan(ready(config, resolve(config, source), source), source, reporter, workers)
 
 
 def begin(path: Path, changes: Mapping[str, Any], reporter: Reporter, redo: str | None = None) -> Workspace:

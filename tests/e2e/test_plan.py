@@ -57,6 +57,58 @@ def test_a_plan_of_a_run_says_what_the_run_left(
         assert abs(1e6 * stage["disk_mb"] - left) < 0.2 * left + headers, name
 
 
+def test_a_plan_of_data_that_are_not_here_with_eight_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["--teacher.batch_size", "20", "--evaluation.batch_size", "16", "--barycenters.restarts", "1"]
+    words = ["plan", "preset:imagenette-64px-ipc1", "--gpus", "8", *small, "--runtime.threads", "1", "-q"]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert not list(tmp_path.iterdir())
+    assert found["workers"] == 8
+    alone, shared = found["stages"], found["shared"]["stages"]
+    assert tuple(shared) == STAGES
+    assert {name: stage["team"] for name, stage in shared.items()} == dict.fromkeys(STAGES, 1) | {
+        "teacher": 8,
+        "evaluation": 4,  # ten images a batch: two teams of four for six students
+    }
+    for name, stage in shared.items():
+        assert alone[name]["seconds"] / 8 - 0.01 <= stage["seconds"] <= alone[name]["seconds"] + 0.01, name
+        assert (stage["gradients_mb"] > 0) == (stage["team"] > 1), name
+    steps, parameters = 10 * 474, 4 * 11_181_642  # of ResNet-18 with ten classes
+    assert shared["teacher"]["gradients_mb"] == pytest.approx(2 * 7 / 8 * steps * parameters / 1e6)
+    assert shared["teacher"]["folder_mb"] > 8 * 1000  # all eight read 1 GB, and hold it
+    assert found["shared"]["together"]["seconds"] == pytest.approx(sum(stage["seconds"] for stage in shared.values()))
+
+
+def test_a_plan_with_gpus_says_whose_time_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "preset:digits-ipc1", "--gpus", "2", "--steps", "5", *QUICK]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "The same with 2 of them" in out
+    assert "each as fast as the one measured here" in out
+
+
+def test_one_gpu_takes_as_long_as_a_plan_without(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--gpus", "1", "--steps", "5", "--evaluation.epochs", "2", *QUICK, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for name, stage in found["stages"].items():
+        assert found["shared"]["stages"][name]["seconds"] == pytest.approx(stage["seconds"], abs=0.01)
+        assert found["shared"]["stages"][name]["gradients_mb"] == 0
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "eight", "1.5", ""])
+def test_a_plan_of_no_number_of_gpus(number: str, refused: Refused) -> None:
+    refused(["plan", f"--gpus={number}"], f"--gpus has {number!r}, but should have whole numbers of at least 1")
+
+
+def test_a_plan_of_what_is_no_preset(refused: Refused) -> None:
+    refused(["plan", "preset:imagenet2k"], "there is no preset 'imagenet2k'")
+    refused(["plan", "runs/birds"], "'runs/birds' is nothing to plan: give preset:NAME")
+    refused(["plan", "preset:cifar10", "--preset", "wmdd-paper"], "both name presets")
+    refused(["plan", "preset:cifar10", "--data", "none"], "none does not exist")
+
+
 def test_a_plan_of_bad_settings(colours: Path, tmp_path: Path, refused: Refused) -> None:
     refused(["plan", "--data", colours, "--ipc", "99", *QUICK], "ipc is 99")
     refused(["plan", "--data", tmp_path / "none", *QUICK], "does not exist")

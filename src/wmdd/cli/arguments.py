@@ -83,8 +83,8 @@ def given_sets(arguments: argparse.Namespace) -> tuple[list[int] | None, int | N
     Raises:
         SettingsError: they are no numbers.
     """
-    ipc = None if arguments.ipcs is None else [_number("--ipc", word) for word in words("--ipc", arguments.ipcs)]
-    return ipc, None if arguments.draws is None else _number("--seeds", arguments.draws)
+    ipc = None if arguments.ipcs is None else [number("--ipc", word) for word in words("--ipc", arguments.ipcs)]
+    return ipc, None if arguments.draws is None else number("--seeds", arguments.draws)
 
 
 def words(flag: str, text: str) -> list[str]:
@@ -99,7 +99,12 @@ def words(flag: str, text: str) -> list[str]:
     return found
 
 
-def _number(flag: str, text: str) -> int:
+def number(flag: str, text: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        SettingsError: the text is none.
+    """
     if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0 and len(text) < 10):
         raise SettingsError(f"{flag} has {text!r}, but should have whole numbers of at least 1.")
     return int(text)

@@ -11,7 +11,7 @@ from wmdd.config import RunConfig
 from wmdd.config.load import parse
 from wmdd.core.records import STAGES
 from wmdd.data import ImageSource, open_source
-from wmdd.pipeline.plan import parts, plan
+from wmdd.pipeline.plan import line, parts, plan
 from wmdd.pipeline.plan.disk import disk_bytes
 from wmdd.pipeline.plan.plan import Plan, StagePlan, make_plan
 from wmdd.pipeline.plan.probe import STEADY_STEPS, Part, Probe, Task, probe, repeated
@@ -52,7 +52,7 @@ def totals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return Probe(0.0, 1.0, 1.0, 2.0, 100.0)
 
     nothing = Part(Probe(0.0, 0.0, 0.0, 0.0, 0.0), 0)
-    monkeypatch.setattr(parts, "probe", ask)
+    monkeypatch.setattr(line, "probe", ask)
     monkeypatch.setattr(parts, "probe_once", lambda *_: Probe(0.0, 1.0, 1.0, 0.0, 100.0))
     monkeypatch.setattr(parts, "_reading", lambda *_: nothing)
     monkeypatch.setattr(parts, "_writing", lambda *_: nothing)
@@ -107,7 +107,7 @@ def test_nothing_to_train_to_label_or_to_optimise(
     config = settings(
         digits, synthesis={"steps": 0}, teacher={"arch": "convnet3", **teacher}, evaluation={"labels": "online"}
     )
-    monkeypatch.setattr(parts, "probe", counted(calls := []))
+    monkeypatch.setattr(line, "probe", counted(calls := []))
     found = {stage.stage: stage for stage in make_plan(config, digits, Reporter(quiet=True)).stages}
     assert found["relabel"] == StagePlan("relabel", 0, 0.0, 0.0, 0.0, 0.0)
     assert found["synthesis"].flops == 0

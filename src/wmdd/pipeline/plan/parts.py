@@ -12,7 +12,8 @@ from wmdd.config import Protocol
 from wmdd.data import Images, held_bytes
 from wmdd.data.parallel import decode_images
 from wmdd.pipeline.plan.disk import label_bytes, statistics_bytes
-from wmdd.pipeline.plan.probe import Part, Probe, probe, probe_once, repeated
+from wmdd.pipeline.plan.line import probe_batch
+from wmdd.pipeline.plan.probe import Part, Probe, Shared, Task, probe_once, repeated
 from wmdd.pipeline.plan.rehearsal import Rehearsal
 from wmdd.pipeline.resolve import is_trained
 from wmdd.pipeline.stages.relabel import RelabelStage
@@ -22,7 +23,7 @@ from wmdd.stages.evaluation import LabelSource, online_labels, stored_labels, tr
 from wmdd.stages.relabel import label_epoch, plan_epoch
 from wmdd.stages.scoring import score
 from wmdd.stages.statistics import collect_statistics
-from wmdd.stages.synthesis import synthesize
+from wmdd.stages.synthesis import SynthesisProblem, synthesize
 from wmdd.stages.teacher import train_teacher
 from wmdd.stages.training import Log, silent, total_steps
 from wmdd.storage.images import write_png
@@ -31,19 +32,20 @@ from wmdd.storage.savepoint import Savepoint
 _DECODED = 64  # real images that are read to see how long that takes
 _SOLVED = 2  # classes whose barycenters are found at least
 _SOLVING_SECONDS = 2.0  # for so long: more classes together take less each
-_STUDENT_BATCHES = 8  # of images that a student is trained on
+_BATCHES = 8  # of images that a student, or a teacher on small batches, is trained on
 
 
 @dataclass(frozen=True)
 class Parts:
     """What a stage does: its ``parts``, and the bytes that it holds in a run and not in its probes.
 
-    ``on_device`` are bytes of images, ``on_host`` of what the CPU alone sees.
+    ``on_device`` are bytes of images, ``on_host`` of what the CPU alone sees. A unit is kept at ``savepoints`` moments.
     """
 
     parts: Sequence[Part]
     on_device: int = 0
     on_host: int = 0
+    savepoints: int = 1
 
 
 def teacher_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
@@ -52,7 +54,11 @@ def teacher_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     trains = is_trained(config)
     parts = _training(rehearsal) if trains else []
     reading = _reading(rehearsal, config.epochs if trains else 0)
-    return Parts([*parts, _scoring(rehearsal, config.arch, 1), reading], on_device=rehearsal.held)
+    return Parts(
+        [*parts, _scoring(rehearsal, config.arch, [*units]), reading],
+        on_device=rehearsal.held,
+        savepoints=config.epochs if trains else 1,
+    )
 
 
 def _saving(rehearsal: Rehearsal, task: Callable[[Log, Savepoint], object]) -> Part:
@@ -64,14 +70,13 @@ def _saving(rehearsal: Rehearsal, task: Callable[[Log, Savepoint], object]) -> P
 
 def _training(rehearsal: Rehearsal) -> list[Part]:
     config = rehearsal.config.teacher
-    batch = rehearsal.generated(rehearsal.source.train.labels[: config.batch_size])
 
-    def train(log: Log, savepoint: Savepoint | None, images: Images, epochs: int) -> None:
+    def train(log: Log, savepoint: Savepoint | None, images: Images, batch: int, epochs: int) -> None:
         train_teacher(
             rehearsal.network(config.arch),
             images,
             rehearsal.preprocessing,
-            replace(config, epochs=epochs),
+            replace(config, epochs=epochs, batch_size=batch),
             rehearsal.machine,
             rehearsal.config.seed,
             flip=rehearsal.work.flip,
@@ -80,11 +85,25 @@ def _training(rehearsal: Rehearsal) -> list[Part]:
         )
 
     steps = total_steps(config.epochs, len(rehearsal.train), config.batch_size)
-    whole = partial(train, savepoint=None, images=rehearsal.train, epochs=config.epochs)
+
+    def some(images: int) -> Images:
+        return rehearsal.generated(rehearsal.source.train.labels[:images])
+
+    def task(batch: int) -> Task:
+        images = rehearsal.train if batch == size else some(_BATCHES * batch)
+        return partial(train, savepoint=None, images=images, batch=batch, epochs=config.epochs)
+
+    size = min(config.batch_size, len(rehearsal.train))
+    found = probe_batch(task, size, rehearsal.machine.device, divided=rehearsal.divided)
     return [
-        Part(probe(whole, rehearsal.machine.device), steps),
-        _saving(rehearsal, partial(train, images=batch, epochs=1)),
+        Part(found.probe, steps, shared=Shared(found.fixed, gradient_bytes(rehearsal, config.arch))),
+        _saving(rehearsal, partial(train, images=some(found.measured), batch=size, epochs=1)),
     ]
+
+
+def gradient_bytes(rehearsal: Rehearsal, arch: str) -> int:
+    """What a step of the network ``arch`` has to tell all processes that train it together."""
+    return sum(parameter.nbytes for parameter in rehearsal.network(arch).parameters())
 
 
 def _reading(rehearsal: Rehearsal, epochs: int) -> Part:
@@ -95,31 +114,44 @@ def _reading(rehearsal: Rehearsal, epochs: int) -> Part:
         partial(decode_images, split, sample, size, config.workers, channels=rehearsal.work.channels),
         rehearsal.machine.device,
     )
-    passes = 1 if held_bytes(split, size, config) else epochs
-    images = passes * len(split) + len(rehearsal.source.validation)
-    return Part(found, images / len(sample))
+    held = held_bytes(split, size, config) > 0
+    images = (1 if held else epochs) * len(split) + len(rehearsal.source.validation)
+    return Part(found, images / len(sample), shared=Shared(), everyone=held)
 
 
-def _scoring(rehearsal: Rehearsal, arch: str, networks: int) -> Part:
-    """Scoring ``networks`` networks; a step is a batch."""
-    images, batch = len(rehearsal.validation), rehearsal.config.evaluation.batch_size
+def _scoring(rehearsal: Rehearsal, arch: str, units: Sequence[Unit]) -> Part:
+    """Scoring the networks of ``units``; a step is a batch."""
+    images, size = len(rehearsal.validation), rehearsal.config.evaluation.batch_size
     network = rehearsal.machine.place(rehearsal.network(arch))
-    sample = rehearsal.generated(rehearsal.source.validation.labels[:batch])
-    task = partial(score, network, sample, rehearsal.classes, rehearsal.preprocessing, rehearsal.machine, batch)
-    return Part(probe(repeated(task), rehearsal.machine.device), networks * images / len(sample))
+
+    def task(batch: int) -> Task:
+        sample = rehearsal.generated(rehearsal.source.validation.labels[:batch])
+        return repeated(
+            partial(score, network, sample, rehearsal.classes, rehearsal.preprocessing, rehearsal.machine, batch)
+        )
+
+    size = min(size, images)
+    found = probe_batch(task, size, rehearsal.machine.device, divided=False)
+    return Part(found.probe, len(units) * images / size, shared=Shared(), units=_names(units))
+
+
+def _names(units: Sequence[Unit]) -> tuple[str, ...]:
+    return tuple(unit.name for unit in units)
 
 
 def statistics_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     """The observing pass; a step is a batch."""
     classes = units[0].covers["classes"]
-    batch = rehearsal.config.evaluation.batch_size
     mine = sum(rehearsal.counts[k] for k in classes)
 
-    def observe(log: Log) -> None:
-        collect_statistics(rehearsal.teacher, rehearsal.train, classes, rehearsal.machine, batch, log=log)
+    def task(batch: int) -> Task:
+        return lambda log: collect_statistics(
+            rehearsal.teacher, rehearsal.train, classes, rehearsal.machine, batch, log=log
+        )
 
-    steps = len(rehearsal.train) / min(batch, mine)
-    parts = [Part(probe(observe, rehearsal.machine.device), steps, len(units))]
+    size = min(rehearsal.config.evaluation.batch_size, mine)
+    found = probe_batch(task, size, rehearsal.machine.device, divided=False)
+    parts = [Part(found.probe, len(rehearsal.train) / size, len(units))]
     if not held_bytes(rehearsal.source.train, rehearsal.work.image_size, rehearsal.config.data):
         parts.append(_reading(rehearsal, 1))
     return Parts(parts, rehearsal.held, 2 * statistics_bytes(rehearsal, len(classes), mine))
@@ -137,9 +169,10 @@ def barycenter_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
 
     # Found three times: what the first time takes besides (imports) a run pays once, however many classes it has.
     few = min(_SOLVED, len(classes))
-    first, again = solve(few), solve(few)
+    first = solve(few)
+    again = solve(few) if first.first < _SOLVING_SECONDS else first  # which is little beside so long a time
     many = max(few, min(len(classes), round(few * _SOLVING_SECONDS / max(again.first, 1e-9))))
-    found = solve(many)
+    found = solve(many) if many > few or again is not first else first
     found = replace(found, cold=max(0.0, first.first - again.first), peak_mb=max(first.peak_mb, found.peak_mb))
     images = sum(rehearsal.counts[k] for k in classes)
     read = statistics_bytes(rehearsal, len(classes), images)
@@ -149,9 +182,10 @@ def barycenter_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
 def synthesis_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     """The optimisation of a group, and writing its images."""
     config, classes = rehearsal.config, units[0].covers["classes"]
-    problem = rehearsal.problem(classes, config.ipc)
+    size = len(classes) * config.ipc
+    whole = rehearsal.problem(classes, config.ipc)
 
-    def optimise(log: Log, savepoint: Savepoint | None, steps: int) -> None:
+    def optimise(log: Log, savepoint: Savepoint | None, problem: SynthesisProblem, steps: int) -> None:
         synthesize(
             rehearsal.teacher,
             problem,
@@ -163,17 +197,25 @@ def synthesis_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
             savepoint=savepoint,
         )
 
+    def some(images: int) -> SynthesisProblem:
+        return whole if images == size else rehearsal.problem(classes[:1], images)
+
+    def task(images: int) -> Task:
+        return partial(optimise, savepoint=None, problem=some(images), steps=config.synthesis.steps)
+
     steps = config.synthesis.steps * rehearsal.classes / len(classes)
-    whole = partial(optimise, savepoint=None, steps=config.synthesis.steps)
+    found = probe_batch(task, size, rehearsal.machine.device, divided=False)
+    saving = partial(optimise, problem=some(found.measured), steps=min(1, config.synthesis.steps))
     images = sum(rehearsal.counts[k] for k in classes)
     return Parts(
         [
-            Part(probe(whole, rehearsal.machine.device), steps, len(units)),
-            _saving(rehearsal, partial(optimise, steps=min(1, config.synthesis.steps))),
+            Part(found.probe, steps, len(units)),
+            _saving(rehearsal, saving),
             _writing(rehearsal),
         ],
         rehearsal.held,
         2 * statistics_bytes(rehearsal, len(classes), images),
+        max(1, config.synthesis.steps),
     )
 
 
@@ -190,21 +232,32 @@ def relabel_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     """Views and labels of each protocol; a step is a batch."""
     config = rehearsal.config
     rows = min(rehearsal.images, config.evaluation.batch_size)
-    images = _distilled(rehearsal, rows)
     parts = []
     for protocol in rehearsal.work.protocols:
-        epochs = [unit.covers["epochs"] for unit in units if unit.covers["protocol"] == protocol.name]
-        if not epochs:
+        same = [unit for unit in units if unit.covers["protocol"] == protocol.name]
+        if not same:
             continue
 
-        def label(protocol: Protocol = protocol) -> None:
-            plan = plan_epoch(protocol, 0, rows, rehearsal.work.image_size, config.seed, flip=rehearsal.work.flip)
+        def label(protocol: Protocol, images: torch.Tensor) -> None:
+            plan = plan_epoch(
+                protocol, 0, len(images), rehearsal.work.image_size, config.seed, flip=rehearsal.work.flip
+            )
             label_epoch(rehearsal.teacher, images, plan, rehearsal.machine, config.evaluation.batch_size)
 
-        steps = sum(last - first for first, last in epochs) * rehearsal.images / rows
-        parts.append(Part(probe(repeated(label), rehearsal.machine.device), steps))
+        def task(images: int, protocol: Protocol = protocol) -> Task:
+            return repeated(partial(label, protocol, _distilled(rehearsal, images)))
+
+        found = probe_batch(task, rows, rehearsal.machine.device, divided=False)
+        steps = sum(epochs_of(unit) for unit in same) * rehearsal.images / rows
+        parts.append(Part(found.probe, steps, units=_names(same)))
     largest = max((label_bytes(rehearsal, unit) for unit in units), default=0)
     return Parts(parts, rehearsal.held + rehearsal.images * rehearsal.image_bytes, 2 * largest)
+
+
+def epochs_of(unit: Unit) -> int:
+    """How many epochs a unit of labels has."""
+    first, last = unit.covers["epochs"]
+    return int(last - first)
 
 
 def _distilled(rehearsal: Rehearsal, rows: int) -> torch.Tensor:
@@ -218,23 +271,26 @@ def evaluation_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     for protocol in rehearsal.work.protocols:
         for student in rehearsal.config.evaluation.students:
             same = [u for u in units if u.covers["protocol"] == protocol.name and u.covers["student"] == student]
-            parts += [*_student(rehearsal, protocol, student, len(same)), _scoring(rehearsal, student, len(same))]
-    return Parts(parts, rehearsal.held + rehearsal.images * rehearsal.image_bytes, 2 * _labels_of_a_set(rehearsal))
+            parts += [*_student(rehearsal, protocol, student, same), _scoring(rehearsal, student, same)]
+    return Parts(
+        parts,
+        rehearsal.held + rehearsal.images * rehearsal.image_bytes,
+        2 * labels_of_a_set(rehearsal),
+        min(protocol.epochs for protocol in rehearsal.work.protocols),
+    )
 
 
-def _student(rehearsal: Rehearsal, protocol: Protocol, student: str, count: int) -> list[Part]:
+def _student(rehearsal: Rehearsal, protocol: Protocol, student: str, units: Sequence[Unit]) -> list[Part]:
     config = rehearsal.config
-    few = min(rehearsal.images, protocol.batch_size)
-    many = min(rehearsal.images, _STUDENT_BATCHES * protocol.batch_size)
 
-    def train(log: Log, savepoint: Savepoint | None, rows: int, epochs: int) -> None:
+    def train(log: Log, savepoint: Savepoint | None, rows: int, batch: int, epochs: int) -> None:
         train_student(
             rehearsal.network(student),
             _distilled(rehearsal, rows),
             torch.arange(rows) % rehearsal.classes,
             torch.full((rows,), 1 / config.ipc),
             _label_source(rehearsal, protocol, rows),
-            replace(protocol, epochs=epochs),
+            replace(protocol, epochs=epochs, batch_size=batch),
             partial(
                 plan_epoch,
                 protocol,
@@ -251,10 +307,17 @@ def _student(rehearsal: Rehearsal, protocol: Protocol, student: str, count: int)
         )
 
     steps = total_steps(protocol.epochs, rehearsal.images, protocol.batch_size)
-    whole = partial(train, savepoint=None, rows=many, epochs=protocol.epochs)
+
+    def task(batch: int) -> Task:
+        rows = min(rehearsal.images, _BATCHES * batch)
+        return partial(train, savepoint=None, rows=rows, batch=batch, epochs=protocol.epochs)
+
+    size = min(rehearsal.images, protocol.batch_size)
+    found = probe_batch(task, size, rehearsal.machine.device, divided=rehearsal.divided)
+    shared = Shared(found.fixed, gradient_bytes(rehearsal, student))
     return [
-        Part(probe(whole, rehearsal.machine.device), count * steps, count),
-        _saving(rehearsal, partial(train, rows=few, epochs=1)),
+        Part(found.probe, len(units) * steps, len(units), shared, _names(units)),
+        _saving(rehearsal, partial(train, rows=found.measured, batch=size, epochs=1)),
     ]
 
 
@@ -264,7 +327,7 @@ def _label_source(rehearsal: Rehearsal, protocol: Protocol, rows: int) -> LabelS
     return stored_labels(torch.zeros(1, 1, rehearsal.classes).half().expand(protocol.epochs, rows, -1))
 
 
-def _labels_of_a_set(rehearsal: Rehearsal) -> int:
+def labels_of_a_set(rehearsal: Rehearsal) -> int:
     """The most bytes of soft labels that a student reads."""
     found: dict[tuple[str, str], int] = {}
     for unit in RelabelStage().units(rehearsal.work):

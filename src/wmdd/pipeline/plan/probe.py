@@ -13,6 +13,7 @@ from wmdd.runtime.usage import measured
 from wmdd.stages.training import Log
 
 STEADY_STEPS = 2  # after the first, which also pays for what comes before it
+BYTES_PER_SECOND = 10e9 / 8  # between processes: 10 Gbit/s
 _SECONDS = 1.0  # quick steps are repeated for so long: two of them would measure noise
 
 Task = Callable[[Log], object]
@@ -30,7 +31,7 @@ class _Stopwatch:
     steps: int
     seconds: float = 0.0
     ends: list[float] = field(default_factory=list)
-    begin: float = field(default_factory=time.perf_counter)
+    begin: float = field(default_factory=lambda: time.perf_counter())
 
     def __call__(self, step: int, total: int, **values: float | Tensor) -> None:
         for value in values.values():
@@ -80,6 +81,11 @@ def probe(task: Task, device: torch.device) -> Probe:
     )
 
 
+def seconds_of_a_step(task: Task) -> float:
+    """Roughly: of the second one."""
+    return _watch(task, _Stopwatch(2)).step
+
+
 def probe_once(task: Callable[[], object], device: torch.device) -> Probe:
     """Measure ``task`` as a single step, done once; operations are not counted."""
     give_back()
@@ -106,19 +112,57 @@ def repeated(task: Callable[[], object], times: int = 1_000_000) -> Task:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """How a team divides a step: all but ``fixed`` seconds of it, and ``gradients`` bytes go to all others."""
+
+    fixed: float = 0.0
+    gradients: int = 0
+
+    def step(self, alone: float, team: int) -> float:
+        """Seconds of a step of a ``team`` that takes one process ``alone`` seconds.
+
+        Gradients are sent while the rest of them is computed, which is two thirds of the work.
+        """
+        if team == 1:
+            return alone
+        mine = self.fixed + (alone - self.fixed) / team
+        return max(mine, mine / 3 + self.bytes_sent(team) / BYTES_PER_SECOND)
+
+    def bytes_sent(self, team: int) -> float:
+        """By each process, and received by it, in a step: a ring passes everything on twice."""
+        return 2 * (team - 1) / team * self.gradients
+
+
+@dataclass(frozen=True)
 class Part:
-    """Work of a stage: ``steps`` like the probed one (parts of steps count too), begun ``starts`` times."""
+    """Work of a stage: ``steps`` like the probed one (parts of steps count too), begun ``starts`` times.
+
+    It is spread over the ``units`` of these names (none: all), or every process does it for itself (``everyone``).
+    """
 
     probe: Probe
     steps: float
     starts: int = 1
+    shared: Shared | None = None
+    units: tuple[str, ...] = ()
+    everyone: bool = False
 
     @property
     def seconds(self) -> float:
-        """Seconds of all steps."""
+        """Seconds of all steps of one process."""
+        return self.cold + self.seconds_of(1)
+
+    @property
+    def cold(self) -> float:
+        """Seconds that every process needs once."""
+        return self.probe.cold if self.steps > 0 else 0.0
+
+    def seconds_of(self, team: int) -> float:
+        """Seconds of all steps of a ``team``, but for what is cold."""
         if self.steps <= 0:
             return 0.0
-        return self.probe.cold + self.starts * (self.probe.first - self.probe.step) + self.steps * self.probe.step
+        step = self.shared.step(self.probe.step, team) if self.shared else self.probe.step
+        return self.starts * (self.probe.first - self.probe.step) + self.steps * step
 
     @property
     def flops(self) -> float:

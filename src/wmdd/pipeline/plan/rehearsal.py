@@ -22,10 +22,14 @@ from wmdd.stages.synthesis import SynthesisProblem
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What stages need, in the shapes that ``config`` (resolved) and the counts of ``source`` give."""
+    """What stages need, in the shapes that ``config`` (resolved) and the counts of ``source`` give.
+
+    Batches may be ``divided`` among several processes.
+    """
 
     config: RunConfig
     source: ImageSource
+    divided: bool = False
 
     @cached_property
     def work(self) -> Workspace:
