@@ -3,11 +3,7 @@
 from random import Random
 
 import pytest
-<<<<<<< HEAD
-from hypothesis import given
-=======
 from hypothesis import given, settings
->>>>>>> scale
 from hypothesis import strategies as st
 
 from wmdd.pipeline.plan.simulation import Deaths, makespan
@@ -15,10 +11,7 @@ from wmdd.pipeline.units import team_size
 
 UNITS = st.lists(st.floats(0.0, 100.0), max_size=40)
 TEAMS = st.integers(1, 50)
-<<<<<<< HEAD
-=======
 any_time = settings(deadline=None)
->>>>>>> scale
 
 
 def test_teams_take_the_next_unit_in_order() -> None:
@@ -31,10 +24,7 @@ def test_a_hundred_units_of_64_workers_take_two_rounds() -> None:
     assert makespan([1.0] * 100, 64) == 2
 
 
-<<<<<<< HEAD
-=======
 @any_time
->>>>>>> scale
 @given(UNITS, TEAMS)
 def test_without_failures_the_time_is_bounded_by_work_and_by_the_longest(seconds: list[float], teams: int) -> None:
     found, work, longest = makespan(seconds, teams), sum(seconds), max(seconds, default=0.0)
@@ -46,10 +36,7 @@ def test_without_failures_the_time_is_bounded_by_work_and_by_the_longest(seconds
 DEATHS = st.builds(Deaths, st.floats(0.0, 0.05), st.booleans())  # of many, few units ever end
 
 
-<<<<<<< HEAD
-=======
 @any_time
->>>>>>> scale
 @given(UNITS, TEAMS, DEATHS, st.integers(1, 100), st.integers())
 def test_a_seed_says_all(seconds: list[float], teams: int, deaths: Deaths, savepoints: int, seed: int) -> None:
     def once() -> float:
@@ -59,10 +46,7 @@ def test_a_seed_says_all(seconds: list[float], teams: int, deaths: Deaths, savep
     assert once() >= sum(seconds) / teams - 1e-6
 
 
-<<<<<<< HEAD
-=======
 @any_time
->>>>>>> scale
 @given(UNITS, DEATHS, st.integers(1, 100), st.integers())
 def test_failures_cost_one_worker_no_less(seconds: list[float], deaths: Deaths, savepoints: int, seed: int) -> None:
     found = makespan(seconds, 1, deaths=deaths, savepoints=savepoints, random=Random(seed))
@@ -125,10 +109,7 @@ def test_a_crew_makes_teams_that_end_soonest() -> None:
     assert team_size(0, 4, 10) == 1
 
 
-<<<<<<< HEAD
-=======
 @any_time
->>>>>>> scale
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 300))
 def test_teams_are_possible_and_no_slower_than_processes_apart(units: int, processes: int, most: int) -> None:
     size = team_size(units, processes, most)
