@@ -26,6 +26,7 @@ from wmdd.data import open_source
 from wmdd.data.cifar import cifar_layout, open_cifar
 from wmdd.data.decode import decode_image, to_square
 from wmdd.data.inert_pickle import read_inert
+from wmdd.data.lossy import LossyImageError
 from wmdd.exports import FORMS, load_export
 from wmdd.models import build_network, load_weights
 from wmdd.pipeline.run_directory import RunDirectory
@@ -98,6 +99,15 @@ def savepoint(path: Path) -> None:
     Savepoint(path, "k").load()
 
 
+def image(path: Path) -> None:
+    """Read as ``data.convert`` does where 8-bit RGB cannot hold it."""
+    try:
+        pixels = np.asarray(decode_image(path.read_bytes(), "x"))
+    except LossyImageError as found:
+        pixels = found.pixels
+    to_square(pixels, 8)
+
+
 # name: (name of the file, valid files, what reads it, inputs of the short form, of the long form)
 READERS: dict[str, tuple[str, list[bytes], Callable[[Path], object], int, int]] = {
     "json": ("x.json", valid.JSONS, read_json, 60, 6000),
@@ -110,13 +120,7 @@ READERS: dict[str, tuple[str, list[bytes], Callable[[Path], object], int, int]] 
     "a savepoint": ("x.safetensors", valid.TENSORS, savepoint, 40, 4000),
     "a matrix": ("x.npy", valid.MATRICES, rows, 60, 6000),
     "a png": ("x.png", valid.PICTURES, read_png, 60, 6000),
-    "an image": (
-        "x",
-        valid.IMAGES,
-        lambda path: to_square(np.asarray(decode_image(path.read_bytes(), "x")), 8),
-        100,
-        9000,
-    ),
+    "an image": ("x", valid.IMAGES, image, 100, 9000),
     "settings": ("x.yaml", valid.YAMLS, read_yaml, 40, 2500),
     "a comparison": ("comparison.yaml", valid.YAMLS, lambda path: read_comparison(path.parent), 20, 1000),
     "a checkpoint": ("x.pt", valid.CHECKPOINTS, lambda path: load_weights(NETWORK, path, "convnet3"), 80, 6000),
