@@ -136,41 +136,18 @@ def workers(agent: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()]
 
 
-def test_two_nodes_go_on_where_they_were_when_a_process_dies(alone: Path, taught: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meeting = f"127.0.0.1:{free.getsockname()[1]}"
-    words = [
-        "--nnodes",
-        "2",
-        "--nproc-per-node",
-        "1",
-        "--rdzv-backend",
-        "c10d",
-        "--rdzv-endpoint",
-        meeting,
-        "--local-addr",
-        "127.0.0.1",
-    ]
-    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", *words, "--max-restarts", "3"]
-    nodes = [
-        subprocess.Popen(
-            [*command, "-m", "wmdd", "run", str(taught), "-q"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+def test_a_crew_goes_on_where_it_was_when_a_process_of_it_dies(alone: Path, taught: Path) -> None:
+    command = crew(2, "run", taught, "-q")
+    command.insert(command.index("-m", command.index("torch.distributed.run")), "--max-restarts=3")
+    agent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     claims, deadline = taught / "artifacts" / "synthesis" / "units", time.monotonic() + 240
     while not any(claims.glob(".*.claim")):
-        assert all(node.poll() is None for node in nodes)
+        assert agent.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    (victim,) = workers(nodes[1])
-    os.kill(victim, signal.SIGKILL)
-    said = [node.communicate(timeout=400) for node in nodes]
-    assert [node.returncode for node in nodes] == [0, 0], said
+    os.kill(workers(agent)[-1], signal.SIGKILL)
+    said = agent.communicate(timeout=300)
+    assert agent.returncode == 0, said
     assert contents(taught, *APART) == contents(alone, *APART)
     assert nothing_left(taught)
 
