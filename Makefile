@@ -43,7 +43,7 @@ audit: setup
 	@UV="$$(command -v uv || echo .cache/uv/bin/uv)"; $(BIN)/python .ci/audit.py "$$UV"
 
 test: lint docs audit
-	$(BIN)/pytest --cov -n auto --dist loadfile
+	$(BIN)/pytest --cov
 
 lock:
 	uv pip compile pyproject.toml --group dev --python-version 3.11 --universal \
