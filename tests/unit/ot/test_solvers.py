@@ -115,7 +115,8 @@ def test_the_number_of_threads_changes_nothing(method: Method, monkeypatch: pyte
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(found[0].atoms, found[1].atoms)
-    assert torch.equal(found[0].cost, found[1].cost)
+    # On some processors the last digit of a float64 sum hangs on the threads.
+    torch.testing.assert_close(found[0].cost, found[1].cost, rtol=1e-14, atol=0)
 
 
 def test_points_may_be_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
