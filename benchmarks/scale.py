@@ -26,7 +26,7 @@ from bars import Bar, Bars
 from wmdd.api import plan
 from wmdd.config.load import merge, nested, parse
 from wmdd.config.presets import read_preset
-from wmdd.experiments.picture import COLOURS
+from wmdd.experiments.picture import COLOURS, STYLE
 from wmdd.pipeline.plan import probe
 from wmdd.pipeline.plan.simulation import Deaths
 from wmdd.pipeline.plan.workers import Work
@@ -178,19 +178,7 @@ def in_larger_batches(teacher: Work, times: int = 4) -> Work:
 
 
 def draw(curves: dict[str, Curve], path: Path) -> None:
-    style = {
-        "font.size": 8,
-        "text.color": COLOURS["ink"],
-        "axes.edgecolor": COLOURS["line"],
-        "axes.labelcolor": COLOURS["muted"],
-        "xtick.color": COLOURS["muted"],
-        "ytick.color": COLOURS["muted"],
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "savefig.facecolor": COLOURS["page"],
-        "axes.facecolor": COLOURS["page"],
-    }
-    with matplotlib.style.context(["default", style]):
+    with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(7.2, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
         for (name, found), colour in zip(

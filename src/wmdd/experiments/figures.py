@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
-from wmdd.experiments.picture import COLOURS
+from wmdd.experiments.picture import COLOURS, STYLE
 from wmdd.experiments.studies import LAMBDAS, Study
 from wmdd.report.collect import read_run
 from wmdd.report.plane import ClassPoints, project
@@ -23,20 +23,7 @@ _SHOWN = 10  # images in a strip, one of each class
 
 def draw(study: Study, record: Record, folder: Path, kind: str) -> bytes:
     """The figure of ``study`` as a file of that ``kind``, ``png`` or ``svg``; images and features are in ``folder``."""
-    style = {
-        "svg.hashsalt": "wmdd",
-        "font.size": 8,
-        "text.color": COLOURS["ink"],
-        "axes.edgecolor": COLOURS["line"],
-        "axes.labelcolor": COLOURS["muted"],
-        "xtick.color": COLOURS["muted"],
-        "ytick.color": COLOURS["muted"],
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "savefig.facecolor": COLOURS["page"],
-        "axes.facecolor": COLOURS["page"],
-    }
-    with matplotlib.style.context(["default", style]):
+    with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(6.4, 3.4), layout="constrained")
         _DRAWN[study.shows](figure, study, record, folder)
         buffer = io.BytesIO()

@@ -20,6 +20,22 @@ COLOURS = {
     "wmdd": "#1f6f8b",
     "real": "#c4703a",
 }
+
+STYLE = {
+    "svg.hashsalt": "wmdd",
+    "font.size": 8,
+    "text.color": COLOURS["ink"],
+    "axes.edgecolor": COLOURS["line"],
+    "axes.labelcolor": COLOURS["muted"],
+    "xtick.color": COLOURS["muted"],
+    "ytick.color": COLOURS["muted"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "savefig.facecolor": COLOURS["page"],
+    "axes.facecolor": COLOURS["page"],
+}
+"""Of matplotlib, for figures with axes."""
+
 Head = tuple[str, str]  # a title and what stands below it
 
 
