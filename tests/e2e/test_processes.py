@@ -136,18 +136,29 @@ def workers(agent: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()]
 
 
-def test_a_crew_goes_on_where_it_was_when_a_process_of_it_dies(alone: Path, taught: Path) -> None:
-    command = crew(2, "run", taught, "-q")
-    command.insert(command.index("-m", command.index("torch.distributed.run")), "--max-restarts=3")
-    agent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("machines", [1, 2])
+def test_a_crew_goes_on_where_it_was_when_a_process_of_it_dies(machines: int, alone: Path, taught: Path) -> None:
+    command = crew(2 // machines, "run", taught, "-q")
+    place = command.index("--master-port")
+    restarts = ["--max-restarts=3"]
+    if machines == 2:
+        meet = f"--rdzv-endpoint=127.0.0.1:{command[place + 1]}"
+        restarts += ["--nnodes=2", "--rdzv-backend=c10d", meet, "--local-addr=127.0.0.1"]
+    command[place : place + 2] = restarts
+    pipe = subprocess.PIPE
+    agents = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(machines)]
     claims, deadline = taught / "artifacts" / "synthesis" / "units", time.monotonic() + 240
-    while not any(claims.glob(".*.claim")):
-        assert agent.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.kill(workers(agent)[-1], signal.SIGKILL)
-    said = agent.communicate(timeout=300)
-    assert agent.returncode == 0, said
+    try:
+        while not any(claims.glob(".*.claim")):
+            assert all(agent.poll() is None for agent in agents)
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        os.kill(workers(agents[-1])[-1], signal.SIGKILL)
+        said = [agent.communicate(timeout=300) for agent in agents]
+    finally:
+        for agent in agents:
+            agent.terminate()  # and with it its processes
+    assert [agent.returncode for agent in agents] == [0] * machines, said
     assert contents(taught, *APART) == contents(alone, *APART)
     assert nothing_left(taught)
 

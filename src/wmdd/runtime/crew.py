@@ -10,9 +10,12 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from wmdd.core.errors import SettingsError
+from wmdd.runtime.meeting import fresh_part
 
 T = TypeVar("T")
 
@@ -146,10 +149,13 @@ def _meet() -> None:
     """
     if dist.is_initialized():
         return
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
+        store, rank, size = next(rendezvous("env://", timeout=_PATIENCE))
     except ValueError as error:
         raise SettingsError(f"the processes cannot meet ({error}): start them with `torchrun -m wmdd ...`.") from error
+    part = fresh_part(PrefixStore("wmdd", store), rank, size)
+    dist.init_process_group(backend, store=part, rank=rank, world_size=size, timeout=_PATIENCE)
 
 
 @contextmanager
