@@ -44,7 +44,7 @@ def main() -> None:
             words = [sys.executable, "-m", "wmdd", "export", arguments.run, "--to", form, "--out", out]
             subprocess.run(list(map(str, words)), check=True, stdout=subprocess.DEVNULL)
             images, logits = read(out)
-            found[form] = [top1(trained(images, logits, seed), *digits) for seed in SEEDS]
+            found[form] = [round(top1(trained(images, logits, seed), *digits), 4) for seed in SEEDS]
             values = ", ".join(f"{value:.2f}" for value in found[form])
             print(f"{form:12} top-1 {mean(found[form]):.2f} ± {stdev(found[form]):.2f}  ({values})", flush=True)
     assert "wmdd" not in sys.modules

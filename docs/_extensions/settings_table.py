@@ -35,15 +35,7 @@ def _row(setting: Setting) -> list[list[nodes.Node]]:
     name: list[nodes.Node] = [_code(setting.name)]
     if setting.flag:
         name += [nodes.Text(", flag "), _code(f"--{setting.flag}")]
-    return [name, [_code(_shown(setting.default))], [nodes.Text(setting.help)]]
-
-
-def _shown(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ", ".join(map(_shown, default))
-    if default is None:
-        return "null"
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    return [name, [_code(setting.shown)], [nodes.Text(setting.help)]]
 
 
 def _code(text: str) -> nodes.Node:

@@ -97,11 +97,12 @@ def _with_own_teacher(changes: Mapping[str, Any], own: OwnNetwork, settings: Map
 
 
 def load(path: str | Path) -> DistilledDataset:
-    """The distilled set of a run, or of an export: a torch ``Dataset`` of ``(normalised float32 [3, S, S], label)``.
+    """The distilled set of a run, or of an export: a torch ``Dataset`` of ``(normalised float32 [C, S, S], label)``.
 
     Raises:
         RunError: there is no run, or its synthesis has not finished, or a file is damaged.
         DataError: an export's manifest is of another version, or names files outside it.
+        SettingsError: a library that the export's form needs is not installed.
     """
     if is_export(Path(path)):
         return load_export(Path(path))

@@ -57,7 +57,8 @@ def add_settings(parser: Parser, *, sections: Iterable[str], without: Collection
     essentials.add_argument(
         "--preset",
         metavar="NAME,...",
-        help=f"shipped settings, each over those before: {', '.join(presets())}; NAME-ipcN: N images per class",
+        help=f"shipped settings, each over those before: {', '.join(presets())}"
+        + ("; NAME-ipcN: N images per class" if any(setting.name == "ipc" for setting in chosen) else ""),
     )
     essentials.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings; flags win over it")
     essentials.add_argument("-q", "--quiet", action="store_true", help="no progress, only results and errors")
@@ -71,7 +72,9 @@ def add_settings(parser: Parser, *, sections: Iterable[str], without: Collection
 def add_work(parser: Parser) -> None:
     """Which part of the work to do, and which to do again."""
     work = parser.add_argument_group("work")
-    work.add_argument("--shard", metavar="I/N", default="0/1", help="do only the I-th of N shares of the units")
+    work.add_argument(
+        "--shard", metavar="I/N", default="0/1", help="do only share I of N of the units, I from 0 to N-1"
+    )
     work.add_argument("--redo", metavar="STAGE", help="discard a finished stage and all after it, then go on")
 
 
@@ -128,9 +131,8 @@ def _section(setting: Setting) -> str:
 
 
 def _add(group: argparse._ArgumentGroup, flag: str, setting: Setting) -> None:
-    default = ",".join(map(str, setting.default)) if setting.many else str(setting.default)
     kind = setting.name.rpartition(".")[2].upper() + (",..." if setting.many else "")
-    text = f"{setting.help} (default {default})".replace("%", "%%")
+    text = f"{setting.help} (default {setting.shown})".replace("%", "%%")
     group.add_argument(flag, dest=setting.name, metavar=kind, default=argparse.SUPPRESS, help=text)
 
 

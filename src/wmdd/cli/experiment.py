@@ -15,7 +15,8 @@ examples:
   wmdd experiment ablation --scale paper --data ~/imagenette     ImageNette at 224 px, as published
 
 All but figure2 are comparisons (see `wmdd compare --help`): they go on where they were, and take the same settings.
-Each writes a table, a figure and JSON, with the published figures beside ours.
+Each writes a table, a figure and JSON, with the published figures beside ours. Defaults named below are those of
+`wmdd run`; the scale and the methods set their own.
 """
 
 

@@ -29,7 +29,7 @@ _VERBS = {
     "export": "hand the distilled set to other tools: image folder, tensors, parquet or shards",
     "push": "put the distilled set on the Hugging Face hub",
     "pull": "fetch a distilled set from the Hugging Face hub",
-    "experiment": "repeat a figure of the paper",
+    "experiment": "repeat a table or a figure of the paper",
 }
 
 _STAGE_VERBS = ("teacher", "statistics", "barycenters", "synthesize", "relabel", "evaluate")
@@ -48,13 +48,8 @@ The same command again goes on from where it was, after any interruption.
 """
 
 
-def build_parser(verb: str | None = None) -> Parser:
-    """The parser; only the arguments of ``verb`` are filled in, for the other verbs only their names are needed."""
-    return _build_parsers(verb)[0]
-
-
 def _build_parsers(verb: str | None) -> tuple[Parser, Parser]:
-    """The parser, and that of ``verb`` (the same one where there is no verb)."""
+    """The parser, and that of ``verb`` (the same one where there is no verb), whose arguments alone are filled in."""
     parser = Parser(
         prog="wmdd",
         description="Dataset distillation: from a real, labelled image set make a tiny synthetic one to train on.",
@@ -76,7 +71,10 @@ def _module(verb: str) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 2 something the user can mend, 130 interrupted."""
+    """Run one command; returns the exit code.
+
+    0 done, 2 something the user can mend, 130 or 143 interrupted, 141 where the reader of the output has gone.
+    """
     words = sys.argv[1:] if words is None else words
     _accept_any_text()
     verb = next((word for word in words if not word.startswith("-")), None)

@@ -6,7 +6,8 @@ from pathlib import Path
 from wmdd.cli.arguments import Parser
 
 _EPILOG = """\
-This asks the internet: it needs `pip install 'wmdd[hf]'` and `hf auth login`. The set is private unless --public.
+This asks the internet: it needs `pip install 'wmdd[hf]'` and `hf auth login`.
+A new set is private unless --public; one that is there stays as it is.
 """
 
 

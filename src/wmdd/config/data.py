@@ -24,7 +24,9 @@ class DataConfig:
         flag="data",
     )
     image_size: Auto | Annotated[int, Interval(ge=8, le=4096)] = setting(
-        "auto", "side in pixels; auto: 32 for digits, else what the images have, at most 224", flag="image-size"
+        "auto",
+        "side in pixels; auto: the largest of 32, 64, ..., 224 within the median shorter side (digits: 32)",
+        flag="image-size",
     )
     channels: Auto | Annotated[int, Interval(ge=1, le=MOST_CHANNELS)] = setting(
         "auto", "channels of an image; auto: those of the data, grey as 3 alike; 1: all in grey"
@@ -33,11 +35,16 @@ class DataConfig:
         0.2, "share of each class held out to score on, where the folder has no val/ or test/"
     )
     split_seed: Natural = setting(0, "seed of that split")
-    flip: Auto | bool = setting("auto", "whether a mirrored image keeps its class; auto: no for digits, else yes")
+    flip: Auto | bool = setting(
+        "auto",
+        "whether a mirrored image keeps its class; auto: no for sets of digits, letters, signs or text, else yes",
+    )
     convert: bool = setting(
         False, "read images of 16 bits, CMYK, or damaged EXIF as 8-bit RGB as they lie, instead of refusing them"
     )
-    memory_gb: Annotated[float, Ge(0)] = setting(4.0, "larger sets are streamed from disk instead of held as uint8")
+    memory_gb: Annotated[float, Ge(0)] = setting(
+        4.0, "larger sets are streamed from disk instead of held as uint8 (.npz and compressed tars: refused)"
+    )
     workers: Annotated[int, Interval(ge=0, le=256)] = setting(2, "threads or processes that decode images")
     root: str = setting("~/.cache/torchvision", "folder of torchvision's sets")
     download: bool = setting(False, "fetch a set of the hub or of torchvision that is not on this machine")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import yaml
 
@@ -40,8 +40,13 @@ class Setting:
     default: Any
     help: str
     flag: str | None
-    choices: tuple[str, ...]
     many: bool
+
+    @property
+    def shown(self) -> str:
+        """The default as YAML and the command line take it; several with commas between them."""
+        values = self.default if self.many else (self.default,)
+        return ", ".join("null" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values)
 
 
 def settings() -> Iterator[Setting]:
@@ -55,13 +60,11 @@ def _settings_of(kind: type, prefix: str) -> Iterator[Setting]:
         if field.default is dataclasses.MISSING:
             yield from _settings_of(hints[field.name], f"{field.name}.")
             continue
-        words = tuple(word for word in get_args(hints[field.name]) if isinstance(word, str))
         yield Setting(
             name=f"{prefix}{field.name}",
             default=field.default,
             help=field.metadata["help"],
             flag=field.metadata["flag"],
-            choices=words,
             many=isinstance(field.default, tuple),
         )
 

@@ -13,7 +13,11 @@ from wmdd.config.teacher import TeacherConfig
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything a run depends on; two runs with equal settings, data, versions and threads give equal bytes."""
+    """Everything a run depends on.
+
+    Two runs with equal settings, data, versions and threads give equal bytes, unless processes of torchrun train
+    networks together.
+    """
 
     ipc: Count = setting(10, "synthetic images per class", flag="ipc")
     seed: Natural = setting(0, "seed of every random stream", flag="seed")

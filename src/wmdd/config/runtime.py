@@ -16,4 +16,6 @@ class RuntimeConfig:
     precision: Auto | Literal["float64", "float32", "bfloat16"] = setting(
         "auto", "arithmetic of the networks; auto: bfloat16 where the processor multiplies it, else float32"
     )
-    threads: Auto | Annotated[int, Interval(ge=1, le=1024)] = setting("auto", "CPU threads; auto: all cores")
+    threads: Auto | Annotated[int, Interval(ge=1, le=1024)] = setting(
+        "auto", "CPU threads; auto: all cores, of torchrun's processes each its share"
+    )

@@ -73,7 +73,7 @@ def check_source(
     findings = [
         Finding("fault", "cannot be read", tuple(image for image in looked if isinstance(image, str))),
         _lossy(seen, converts),
-        *_repeated(seen, source.class_names),
+        *_repeated(seen),
         *_odd_images(seen),
         *_odd_classes(source),
     ]
@@ -131,7 +131,7 @@ def _is_grey(pixels: np.ndarray) -> bool:
     return bool(np.abs(red - green).max() <= _ROUNDING and np.abs(green - blue).max() <= _ROUNDING)
 
 
-def _repeated(seen: Sequence[_Seen], class_names: Sequence[str]) -> Iterator[Finding]:
+def _repeated(seen: Sequence[_Seen]) -> Iterator[Finding]:
     same: dict[bytes, list[_Seen]] = defaultdict(list)
     for image in seen:
         if not image.blank:

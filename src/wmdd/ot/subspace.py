@@ -60,7 +60,7 @@ def leading_directions(measures: Measures, order: Tensor) -> Measures:
 
 
 def _signed_sums(loaded: Tensor, order: Tensor) -> Tensor:
-    """Sums of the rows ``loaded [n, D + 1]`` with random signs, the i-th of ``order [n]`` being in sum i modulo 39."""
+    """Sums of the rows ``loaded [n, D + 1]`` with random signs, row i of ``order [n]`` in sum i modulo their number."""
     sums, n = WIDTH + OVERSAMPLING, len(order)
     signs = 2 * torch.randint(2, (n,), generator=torch.Generator().manual_seed(0)).to(loaded) - 1
     of = torch.arange(n, device=order.device) % sums

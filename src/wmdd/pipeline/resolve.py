@@ -17,8 +17,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     """``config`` with every "auto" resolved for these images and this machine, and paths made absolute.
 
     Raises:
-        SettingsError: there are not enough images for the wanted IPC, or the class count does not allow the group size,
-            or settings contradict one another.
+        SettingsError: there are not enough images for the wanted IPC, or settings contradict one another.
     """
     data = replace(
         config.data,

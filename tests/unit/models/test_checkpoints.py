@@ -161,10 +161,6 @@ def test_missing_and_unknown_weights_are_refused(tmp_path: Path) -> None:
     assert "has 'head.weight', which the network has not (0 missing, 1 unknown)" in text
 
 
-class _Anything:
-    pass
-
-
 @pytest.mark.parametrize("content", [[1, 2], {}, {"a": 1}, torch.zeros(3), {"state_dict": [1]}, {1: torch.zeros(1)}])
 def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "w.pt")
