@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/wmdd run $(DEMO_RUN) --data digits
+	$(BIN)/wmdd run $(DEMO_RUN) --data digits --image-size 16
 
 lint: setup
 	$(BIN)/ruff check .

@@ -2,41 +2,52 @@
 
     wmdd compare FOLDER --data ... --methods ...
     python benchmarks/methods.py FOLDER [FOLDER ...] --json FILE --panel FILE.png
+    python benchmarks/methods.py FILE                 the tables of a record that is there
 
-Several FOLDERs are comparisons with the same teacher, such as one for each number of images. They are only read. The
-table goes to the terminal: top-1 by IPC and protocol, the difference from random real images beside it, best figures
-bold. A difference of more than twice its standard error has a star. The last column says how close images stay to real
-ones: the root mean square difference, in grey levels of 255, from the real image of nearest features, the median over
-the images of seed 0 at the method's largest IPC in the first FOLDER, which the panel shows, too.
+Several FOLDERs are comparisons with the same teacher, such as one for each number of images. They are only read. Two
+tables go to the terminal. The first: top-1 by IPC and protocol, the difference from random real images beside it, best
+figures bold. A difference of more than twice its standard error has a star. The last columns say how close images stay
+to real ones: the root mean square difference, in grey levels of 255, from the real images that they started as, where
+the comparison has those as a method, and from the real image of nearest features; lowest, median and highest over the
+images of seed 0 at the method's largest IPC in the first FOLDER, which the panel shows, too. The second table: how far
+`wmdd` is above every other method, paired by seed, with the standard error; a star where that is more than one.
 """
 
 import argparse
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
-from wmdd.report.gallery import read_png
+from wmdd.storage.images import read_png
 from wmdd.storage.json import read_json, write_json
 from wmdd.storage.tensors import read_tensors
 
 MOST_CLASSES = 10
+OURS = "wmdd"
+STARTS = {"wmdd": "nearest", "dm": "random", "mmd": "random"}
+"""Methods, and those whose images they start as."""
 
 Row = Mapping[str, Any]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("comparisons", type=Path, nargs="+")
+    parser.add_argument("comparisons", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--json", type=Path, help="the comparisons' records as one")
     parser.add_argument("--panel", type=Path, help="the images of every method, PNG")
     arguments = parser.parse_args()
-    first, found = arguments.comparisons[0], together(arguments.comparisons)
+    first = arguments.comparisons[0]
+    found = read_json(first) if first.is_file() else together(arguments.comparisons)
     shown = [name for name in found["methods"] if (first / "sets" / name).is_dir()]
-    print(table(found["rows"], {name: _difference(first / "sets" / name) for name in shown}))
+    print(table(found["rows"], {name: closeness(first / "sets", name) for name in shown}))
+    print(f"\n{lead_table(leads(found['scores']))}")
     if arguments.json:
         write_json(arguments.json, found)
     if arguments.panel:
@@ -44,39 +55,100 @@ def main() -> None:
 
 
 def together(folders: Sequence[Path]) -> dict[str, Any]:
-    """The records of comparisons that share their teacher, as one: the lists of all after one another."""
+    """The records of comparisons that share their teacher, as one: their lists after one another, and the leads."""
     records = [read_json(folder / "comparison.json") for folder in folders]
     for folder, record in zip(folders, records, strict=True):
         if record["teacher"] != records[0]["teacher"]:
             raise SystemExit(f"{folder} has another teacher than {folders[0]}: make a table of its own of it.")
     lists = {name: [entry for record in records for entry in record[name]] for name in ("rows", "scores", "costs")}
-    methods = {name: settings for record in records for name, settings in record["methods"].items()}
+    methods: dict[str, Any] = {}
+    for folder, record in zip(folders, records, strict=True):
+        for name, settings in record["methods"].items():
+            if methods.setdefault(name, settings) != settings:
+                raise SystemExit(f"{folder} has another method {name}: make a table of its own of it.")
+    machines = sorted({name for record in records for name in record["machines"]})
     kept = {name: value for name, value in records[0].items() if name != "epochs"}  # the protocols' names have them
-    return kept | {"methods": methods} | lists
+    return kept | {"methods": methods, "machines": machines} | lists | {"leads": leads(lists["scores"])}
 
 
-def table(rows: Sequence[Row], differences: Mapping[str, float]) -> str:
+def leads(scores: Sequence[Row]) -> list[dict[str, Any]]:
+    """By protocol, student, IPC and other method: the mean of `wmdd`'s top-1 less the other's of the same seed.
+
+    ``error`` is its standard error, None of one seed alone.
+    """
+    top1: dict[tuple[str, str, int], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for score in scores:
+        top1[score["protocol"], score["student"], score["ipc"]][score["method"]][score["seed"]] = score["top1"]
+    found = []
+    for (protocol, student, ipc), by_method in top1.items():
+        ours = by_method.get(OURS, {})
+        for method, theirs in by_method.items():
+            pairs = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+            if method != OURS and pairs:
+                error = stdev(pairs) / sqrt(len(pairs)) if len(pairs) > 1 else None
+                found.append(
+                    {
+                        "protocol": protocol,
+                        "student": student,
+                        "ipc": ipc,
+                        "less": method,
+                        "lead": mean(pairs),
+                        "error": error,
+                        "seeds": len(pairs),
+                    }
+                )
+    return found
+
+
+def lead_table(found: Sequence[Row]) -> str:
+    """A line for each other method, a column for each protocol and IPC."""
+    columns = sorted({(row["protocol"], row["ipc"]) for row in found}, key=lambda key: (key[1], key[0]))
+    lines = [
+        [f"`{OURS}` less", *(f"IPC {ipc}, `{protocol}`" for protocol, ipc in columns)],
+        ["---"] * (len(columns) + 1),
+    ]
+    for method in dict.fromkeys(row["less"] for row in found):
+        cells = {(row["protocol"], row["ipc"]): row for row in found if row["less"] == method}
+        lines.append([f"`{method}`", *(_lead(cells.get(column)) for column in columns)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _lead(row: Row | None) -> str:
+    if row is None or row["error"] is None:
+        return "–" if row is None else f"{row['lead']:+.1f}"
+    return f"{row['lead']:+.1f} ± {row['error']:.1f}" + ("*" if row["lead"] > row["error"] else "")
+
+
+def table(rows: Sequence[Row], differences: Mapping[str, tuple[str, str]]) -> str:
     """A line for each method, a column for each protocol and IPC; the best mean over all columns first."""
     columns = sorted({(row["protocol"], row["ipc"]) for row in rows}, key=lambda key: (key[1], key[0]))
     cells = {(row["method"], row["protocol"], row["ipc"]): row for row in rows}
     best = {column: max(row["top1"] for row in rows if (row["protocol"], row["ipc"]) == column) for column in columns}
     methods = sorted({row["method"] for row in rows}, key=lambda name: -_mean_top1(name, columns, cells))
     lines = [
-        ["method", "real pixels", *(f"IPC {ipc}, `{protocol}`" for protocol, ipc in columns), "made in", "from real"],
-        ["---"] * (len(columns) + 4),
+        [
+            "method",
+            "real pixels",
+            *(f"IPC {ipc}, `{protocol}`" for protocol, ipc in columns),
+            "made in",
+            "from start",
+            "from real",
+        ],
+        ["---"] * (len(columns) + 5),
     ]
     for method in methods:
         mine = [cells.get((method, *column)) for column in columns]
         known = [row for row in mine if row is not None]
         shown = [_cell(row, best[column]) for row, column in zip(mine, columns, strict=True)]
-        seconds = " / ".join(f"{row['seconds']:.0f}" for row in {row["ipc"]: row for row in known}.values())
+        paces = {row["ipc"]: row["seconds"] for row in known if "seconds" in row}
+        seconds = " / ".join(f"{pace:.0f} s" for pace in paces.values())
         lines.append(
             [
                 f"`{method}`",
                 "yes" if known[0]["real_pixels"] else "no",
                 *shown,
-                f"{seconds} s",
-                f"{differences[method]:.0f}" if method in differences else "–",
+                seconds or "–",
+                *differences.get(method, ("–", "–")),
             ]
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -119,19 +191,31 @@ def _classes(method: Path) -> list[Path]:
     return sorted(largest.glob("seed-0/artifacts/synthesis/*/class-*/"), key=lambda path: path.name)
 
 
-def _difference(method: Path) -> float:
-    """Grey levels by which images differ from the real ones of nearest features, root mean square; the median."""
-    found = []
-    for folder in _classes(method):
-        real = read_tensors(folder.with_suffix(".safetensors"))[0]["nearest_images"].numpy().astype(np.float64)
-        for path, beside in zip(sorted(folder.iterdir()), real, strict=True):
-            found.append(np.sqrt(np.square(read_png(path).transpose(2, 0, 1) - beside).mean()))
-    return float(np.median(found))
+def closeness(sets: Path, method: str) -> tuple[str, str]:
+    """How far the images of ``method`` are from those they started as, and from the real ones of nearest features."""
+    mine, start = _classes(sets / method), STARTS.get(method)
+    nearest = [read_tensors(folder.with_suffix(".safetensors"))[0]["nearest_images"].numpy() for folder in mine]
+    images = [_images(folder) for folder in mine]
+    begun = [_images(folder) for folder in _classes(sets / start)] if start and (sets / start).is_dir() else []
+    return _levels(images, begun), _levels(images, nearest)
+
+
+def _levels(images: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> str:
+    """Root mean square differences in grey levels: lowest, median, highest."""
+    pairs = zip(images, others, strict=True) if others else ()
+    found = [np.sqrt(np.square(mine.astype(np.float64) - theirs).mean((1, 2, 3))) for mine, theirs in pairs]
+    return " / ".join(f"{value:.0f}" for value in np.quantile(np.concatenate(found), (0, 0.5, 1))) if found else "–"
+
+
+def _images(folder: Path) -> np.ndarray:
+    """All images of a class, ``[m, C, S, S]``."""
+    return np.stack([read_png(path).numpy() for path in sorted(folder.iterdir())])
 
 
 def _strip(method: Path) -> np.ndarray:
     files = [folder / "000.png" for folder in _classes(method)]
-    return np.concatenate([read_png(path) for path in files[:: -(-len(files) // MOST_CLASSES)]], axis=1)
+    some = files[:: -(-len(files) // MOST_CLASSES)]
+    return np.concatenate([read_png(path).permute(1, 2, 0).numpy() for path in some], axis=1)
 
 
 if __name__ == "__main__":

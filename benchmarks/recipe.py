@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument(
         "--trials", default=",".join(TRIALS), help="names from the file, with commas; others: those of other methods"
     )
+    parser.add_argument("--steps", type=int, help="steps of synthesis in every trial that has none of its own")
     parser.add_argument("--ipc", type=int, nargs="+", default=[10])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--json", type=Path)
@@ -94,7 +95,8 @@ def main() -> None:
         arguments.data = write_training_digits(Path(f"{arguments.folder}-images"))
         settings["data.flip"] = False  # a mirrored digit is none
     others = of_others()
-    known = {name: nested(changes) for name, changes in TRIALS.items()} | others
+    usual = {"synthesis.steps": arguments.steps} if arguments.steps else {}
+    known = {name: nested(usual | changes) for name, changes in TRIALS.items()} | others
     names = list(others) if arguments.trials == "others" else arguments.trials.split(",")
     trials = {name: known[name] for name in names}
     try:

@@ -11,7 +11,7 @@ from wmdd.comparison.settings import asked_for
 from wmdd.comparison.table import NAME
 from wmdd.config import RunConfig
 from wmdd.config.load import merge, nested, parse, to_values
-from wmdd.config.presets import read_preset
+from wmdd.config.presets import read_preset, shared_settings
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.records import STAGES
 from wmdd.core.types import DistilledDataset
@@ -181,7 +181,7 @@ def compare(
     own_data = as_own(data)
     shared = nested(_source(own_data or data))
     shared = merge(shared, nested(settings or {}))
-    comparison = asked_for(folder, merge(read_preset(preset) if preset else {}, shared), methods, ipc, seeds)
+    comparison = asked_for(folder, merge(shared_settings(preset) if preset else {}, shared), methods, ipc, seeds)
     with Reporter(quiet=quiet) as reporter, lent_data(own_data):
         run_comparison(folder, comparison, reporter)
     found: dict[str, Any] = read_json(folder / NAME)

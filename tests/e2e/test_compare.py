@@ -10,6 +10,9 @@ import pytest
 from coloured_images import Refused, snapshot
 
 from wmdd.cli.main import main
+from wmdd.comparison.settings import asked_for
+from wmdd.config import PROTOCOLS, SynthesisConfig
+from wmdd.config.presets import shared_settings
 
 QUICK = [
     *("--image-size", "16", "--data.workers", "1", "--teacher-epochs", "2", "--evaluation.epochs", "2"),
@@ -182,3 +185,23 @@ def test_a_damaged_comparison_is_refused(tmp_path: Path, refused: Refused) -> No
     ):
         (folder / "comparison.yaml").write_text(text)
         refused(["compare", folder], "comparison.yaml is damaged")
+
+
+def test_what_methods_have_for_themselves_is_not_shared(colours: Path, tmp_path: Path, refused: Refused) -> None:
+    new = ["compare", tmp_path / "who", "--data", colours, "-q"]
+    refused([*new, "--synthesis.lr", "0.05"], "synthesis.lr is method sre2l's own (0.25)", "0.05 would have no effect")
+    refused([*new, "--preset", "wmdd-noise"], "preset wmdd-noise says only how a set is made")
+    assert not (tmp_path / "who").exists()
+
+
+def test_a_preset_of_a_method_lends_its_teacher_and_protocol_alone(tmp_path: Path) -> None:
+    comparison = asked_for(tmp_path / "who", shared_settings("imagenette,wmdd-paper"), ["wmdd", "wmdd-paper"])
+    configs = {member.method: comparison.config_of(member) for member in comparison.members()}
+    assert configs["wmdd"].synthesis == SynthesisConfig(seed=2)
+    assert (configs["wmdd-paper"].synthesis.init, configs["wmdd-paper"].barycenters.solver) == ("noise", "paper")
+    assert {config.teacher.lr for config in configs.values()} == {0.025}
+    assert comparison.shared.evaluation.protocols == ("wmdd-paper",)
+
+
+def test_a_new_comparison_has_every_protocol(tmp_path: Path) -> None:
+    assert asked_for(tmp_path / "who", {}).shared.evaluation.protocols == tuple(PROTOCOLS)

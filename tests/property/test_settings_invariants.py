@@ -63,6 +63,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         ["squared", "norm", "wasserstein", "sinkhorn", "sliced", "mmd-gaussian", "mmd-energy", "mmd-linear"]
     ),
     "synthesis.statistics": st.floats(0, 1e300),
+    "synthesis.statistics_per": st.sampled_from(["class", "batch"]),
     "synthesis.statistics_of": st.sampled_from(["class", "all"]),
     "synthesis.statistics_loss": st.sampled_from(["squared", "norm"]),
     "synthesis.weighted": st.booleans(),

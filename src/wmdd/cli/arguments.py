@@ -4,12 +4,12 @@ import argparse
 import difflib
 import sys
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from wmdd.config.load import Setting, Values, merge, nested, read_value, read_yaml, settings
-from wmdd.config.presets import presets, read_preset
+from wmdd.config.presets import presets, read_preset, shared_settings
 from wmdd.core.errors import SettingsError
 
 
@@ -48,12 +48,18 @@ def add_run(parser: Parser, *, optional: bool = False) -> None:
         parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
 
 
-def add_settings(parser: Parser, *, sections: Iterable[str], without: Collection[str] = ()) -> None:
-    """Every setting of ``sections`` ('' are the top-level ones): those with a short flag first, then the others."""
+def add_settings(
+    parser: Parser, *, sections: Iterable[str], without: Collection[str] = (), defaults: Mapping[str, str] | None = None
+) -> None:
+    """Every setting of ``sections`` ('' are the top-level ones): those with a short flag first, then the others.
+
+    ``defaults`` says by name which differ from a run's, and what they are.
+    """
+    shown = defaults or {}
     chosen = [setting for setting in settings() if _section(setting) in set(sections) and setting.name not in without]
     essentials = parser.add_argument_group("essentials")
     for setting in sorted((s for s in chosen if s.flag), key=_reading_order):
-        _add(essentials, f"--{setting.flag}", setting)
+        _add(essentials, f"--{setting.flag}", setting, shown.get(setting.name, setting.shown))
     essentials.add_argument(
         "--preset",
         metavar="NAME,...",
@@ -66,7 +72,7 @@ def add_settings(parser: Parser, *, sections: Iterable[str], without: Collection
         group = parser.add_argument_group(f"{section} settings")
         for setting in chosen:
             if _section(setting) == section and not setting.flag:
-                _add(group, f"--{setting.name}", setting)
+                _add(group, f"--{setting.name}", setting, shown.get(setting.name, setting.shown))
 
 
 def add_work(parser: Parser) -> None:
@@ -130,19 +136,22 @@ def _section(setting: Setting) -> str:
     return setting.name.partition(".")[0] if "." in setting.name else ""
 
 
-def _add(group: argparse._ArgumentGroup, flag: str, setting: Setting) -> None:
+def _add(group: argparse._ArgumentGroup, flag: str, setting: Setting, default: str) -> None:
     kind = setting.name.rpartition(".")[2].upper() + (",..." if setting.many else "")
-    text = f"{setting.help} (default {setting.shown})".replace("%", "%%")
+    text = f"{setting.help} (default {default})".replace("%", "%%")
     group.add_argument(flag, dest=setting.name, metavar=kind, default=argparse.SUPPRESS, help=text)
 
 
-def given_settings(arguments: argparse.Namespace) -> Values:
+def given_settings(arguments: argparse.Namespace, *, shared: bool = False) -> Values:
     """The nested values that preset, file and flags give, the later winning over the earlier.
+
+    What methods are to share (``shared``) has nothing of how the preset's own method makes a set.
 
     Raises:
         SettingsError: the preset or the file cannot be used.
     """
-    values = read_preset(arguments.preset) if arguments.preset else {}
+    read = shared_settings if shared else read_preset
+    values = read(arguments.preset) if arguments.preset else {}
     if arguments.config is not None:
         values = merge(values, read_yaml(arguments.config))
     known = {setting.name: setting for setting in settings()}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from wmdd.cli.arguments import Parser, add_sets, add_settings, given_sets, given_settings, words
 from wmdd.comparison.settings import METHODS, OWN
+from wmdd.config import PROTOCOLS
 
 _EPILOG = """\
 examples:
@@ -27,12 +28,13 @@ def add_arguments(parser: Parser, verb: str) -> None:
     )
     add_sets(group, ipc="10", seeds="3")
     sections = ("", "data", "teacher", "barycenters", "synthesis", "evaluation", "runtime")
-    add_settings(parser, sections=sections, without=OWN)
+    defaults = {"evaluation.protocols": ",".join(PROTOCOLS)}
+    add_settings(parser, sections=sections, without=OWN, defaults=defaults)
 
 
 def execute(arguments: argparse.Namespace) -> None:
     """Make and score what is missing, and print the table."""
-    values = given_settings(arguments)
+    values = given_settings(arguments, shared=True)
     methods = None if arguments.methods is None else words("--methods", arguments.methods)
     ipc, seeds = given_sets(arguments)
 

@@ -64,7 +64,7 @@ def _figure2(arguments: argparse.Namespace, folder: Path) -> list[Path]:
 
 
 def _study(arguments: argparse.Namespace, folder: Path) -> list[Path]:
-    values = given_settings(arguments)
+    values = given_settings(arguments, shared=True)
     ipc, seeds = given_sets(arguments)
 
     from wmdd.cli.comparison import print_comparison

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wmdd.config import RunConfig
+from wmdd.config import PROTOCOLS, RunConfig
 from wmdd.config.load import (
     Values,
     dotted,
@@ -36,6 +36,9 @@ METHODS = (
 
 OWN = ("ipc", "synthesis.seed", "evaluation.seeds", "evaluation.random_real")
 """Settings that each set has for itself."""
+
+_NEW: Values = {"evaluation": {"protocols": list(PROTOCOLS)}}
+"""What a comparison begins with: what one protocol says of methods, another may deny."""
 
 _FREE = (
     *("evaluation.protocols", "evaluation.students", "runtime.device", "runtime.threads"),
@@ -137,14 +140,29 @@ def asked_for(
         section, _, key = name.rpartition(".")
         if key in (changes.get(section, {}) if section else changes):
             raise SettingsError(f"{name} is each set's own in a comparison: leave it out (and see --ipc and --seeds).")
-    known = there or Comparison({}, {}, (), 1)
+    known = there or Comparison(_NEW, {}, (), 1)
+    chosen = read_methods(methods if methods is not None else () if there else METHODS)
+    _refuse_without_effect(changes, {**known.methods, **chosen})
     wanted = Comparison(
         to_values(_with_whole_paths(parse(merge(known.settings, changes)))),
-        read_methods(methods if methods is not None else () if there else METHODS),
+        chosen,
         tuple(sorted(set(ipc))) if ipc else known.ipc or (10,),
         seeds if seeds is not None else known.seeds if there else 3,
     )
     return there.with_all_of(wanted, folder) if there else wanted
+
+
+def _refuse_without_effect(changes: Values, methods: Mapping[str, Values]) -> None:
+    """Refuse what all are to share, but a method that makes images has for itself."""
+    makers = {method: own for method, own in methods.items() if own.get("synthesis", {}).get("steps") != 0}
+    for section in OF_A_METHOD:
+        for key, value in changes.get(section, {}).items():
+            for method, own in makers.items():
+                if own.get(section, {}).get(key, value) != value:
+                    raise SettingsError(
+                        f"{section}.{key} is method {method}'s own ({own[section][key]}), so {value} would have no "
+                        f"effect on it: leave one of the two out, or give a YAML file with {value} as the method."
+                    )
 
 
 def _with_whole_paths(config: RunConfig) -> RunConfig:

@@ -76,12 +76,14 @@ class Row:
 
 def write_table(folder: Path, comparison: Comparison) -> None:
     """Gather what is finished into ``comparison.json``."""
-    scores, costs = [], []
+    scores, costs, machines, versions = [], [], set(), []
     for member in comparison.members():
         path = folder / member.folder / "results.json"
         if path.is_file() and (results := read_sealed(path))["scores"]:
             scores += _scores_of(member, results)
             costs.append(_cost_of(RunDirectory(folder / member.folder), member, results))
+            machines.add(results["machine"])
+            versions += [results["versions"]] if results["versions"] not in versions else []
     facts = teacher_facts(RunDirectory(folder / TEACHER))
     teacher = {name: facts[name] for name in ("arch", "stem_is", "top1", "top5")}
     real = {
@@ -92,6 +94,8 @@ def write_table(folder: Path, comparison: Comparison) -> None:
         folder / NAME,
         {
             "data": Path(comparison.shared.data.source).name,
+            "machines": sorted(machines),
+            "versions": versions,
             "teacher": teacher,
             "chance": facts["chance"],
             "protocols": {name: protocol.summary for name, protocol in PROTOCOLS.items()},

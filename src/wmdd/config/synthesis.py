@@ -1,6 +1,6 @@
 """How images are optimised towards the atoms (Algorithm 2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from annotated_types import Interval
@@ -12,14 +12,18 @@ FeatureLoss = Literal[
 ]
 
 
+PUBLISHED_BATCH = 100
+"""Images whose classes share the published statistics loss (arXiv 2311.18531)."""
+
+
 @dataclass(frozen=True)
 class SynthesisConfig:
     """Settings of synthesis. A class's loss: L_k = feature * L_feature + statistics * L_BN + cross_entropy * L_CE."""
 
     init: Literal["real", "random", "herding", "k-center", "patches", "noise"] = setting(
         "real",
-        "the first images: real ones (nearest to the atoms; or random, herding, k-center), four stitched patches of "
-        "real ones that the teacher knows best, or noise",
+        "the first images: real ones (nearest to the atoms; or random, herding, k-center), patches of real ones that "
+        "the teacher knows best (one in an image up to 64 px, else four, stitched), or noise",
     )
     seed: Auto | Natural = setting("auto", "seed of the first images and of the views; auto: the run's")
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
@@ -31,6 +35,11 @@ class SynthesisConfig:
         "mmd-energy or mmd-linear (of mean features): that divergence from the class's real features",
     )
     statistics: NonNegative = setting(10.0, "lambda: weight of the statistics loss")
+    statistics_per: Literal["class", "batch"] = setting(
+        "class",
+        "what lambda weighs: the statistics loss of each class, or its mean over the classes in a batch of 100 images, "
+        "as it is published",
+    )
     statistics_of: Literal["class", "all"] = setting(
         "class", "match the statistics of each class, or those of a whole group to those of all real images (SRe2L)"
     )
@@ -60,6 +69,13 @@ class SynthesisConfig:
     def real_pixels(self) -> bool:
         """Whether the images are real ones, or started from them: what matters for privacy and licences."""
         return self.init != "noise"
+
+    def per_class(self, num_classes: int, ipc: int) -> "SynthesisConfig":
+        """The same with the weight of each class's statistics loss: lambda / K_b where lambda is that of a batch."""
+        if self.statistics_per == "class":
+            return self
+        together = min(num_classes, max(1, PUBLISHED_BATCH // ipc))  # K_b, classes in a batch
+        return replace(self, statistics=self.statistics / together, statistics_per="class")
 
     def __post_init__(self) -> None:
         if self.steps and not (self.feature or self.statistics or self.cross_entropy):

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wmdd.config.load import Values, merge
-from wmdd.config.presets import method_settings, read_preset
+from wmdd.config.presets import method_settings, shared_settings
 
 Scale = Literal["small", "paper"]
 SCALES: tuple[Scale, ...] = ("small", "paper")
 
 SETTINGS: Mapping[Scale, Values] = {
-    "small": merge(read_preset("digits-resnet18"), {"evaluation": {"protocols": ["wmdd"], "labels": "online"}}),
-    "paper": read_preset("imagenette,wmdd-paper"),
+    "small": merge(shared_settings("digits-resnet18"), {"evaluation": {"protocols": ["wmdd"], "labels": "online"}}),
+    "paper": shared_settings("imagenette,wmdd-paper"),
 }
 """Data, teacher and protocol: the digits on two cores, with the cheap stem and with students of so many steps that they
 differ little by chance; or ImageNette at 224 px as the paper has it."""
@@ -109,8 +109,7 @@ STUDIES: Mapping[str, Study] = {
     ),
     "lambda": Study(
         "the weight of the statistics loss",
-        # Per class, at 10 images a class in batches of 100: see docs/reproduction.md.
-        {f"lambda-{value:g}".replace(".", "_"): _paper(statistics=value / 10) for value in LAMBDAS},
+        {f"lambda-{value:g}".replace(".", "_"): _paper(statistics=value) for value in LAMBDAS},
         shows="lambda",
     ),
     "cost": Study(

@@ -273,6 +273,7 @@ _BEFORE = {
     "data.channels": 3,
     "synthesis.feature": 1.0,
     "synthesis.statistics_of": "class",
+    "synthesis.statistics_per": "class",
     "synthesis.min_crop_start": None,
     "teacher.pretrained": False,
 }

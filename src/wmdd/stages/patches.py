@@ -1,7 +1,7 @@
 """Images stitched from the patches of real ones that a teacher knows best (RDED, arXiv 2312.03526).
 
-Not as in its released code: crops keep torchvision's range of ratios, are scored at the full side, and an image always
-has four of them.
+As in its released scripts an image has four patches, but one where it is small (32 and 64 px there). Not as in its
+code: crops keep torchvision's range of ratios and are scored at the full side.
 """
 
 import torch
@@ -15,20 +15,28 @@ from wmdd.runtime.device import Machine
 CROPS = 5  # patches that are looked at in each real image
 SMALLEST = 0.08  # area of a patch
 MOST_IMAGES = 300  # of a class that are worth looking at
-GRID = 2  # patches along each side of a stitched image
+WHOLE = 64  # largest side in pixels at which a patch is a whole image
 
 
 @torch.no_grad()
 def stitched_patches(
-    teacher: Teacher, images: Tensor, k: int, m: int, machine: Machine, generator: Generator, batch_size: int
+    teacher: Teacher,
+    images: Tensor,
+    k: int,
+    m: int,
+    machine: Machine,
+    generator: Generator,
+    batch_size: int,
+    grid: int | None = None,
 ) -> Tensor:
     """``m`` images of class ``k`` from real ``images uint8 [n, C, S, S]`` of it: normalised, ``[m, C, S, S]``.
 
     Random crops of every image are scored by the teacher's cross-entropy with the class. The best crops of different
     images are taken first, then the second best ones; where there are too few for ``m`` images, some are used again.
-    Four of them, half as large, make an image.
+    ``grid`` times ``grid`` of them, so much smaller, make an image (None: one up to ``WHOLE`` pixels, else four).
     """
     size, crops = images.shape[-1], CROPS * len(images)
+    grid = grid or (1 if size <= WHOLE else 2)
     views = sample_views(crops, size, generator, min_area=SMALLEST, flip=False)
 
     def show(rows: Tensor) -> Tensor:
@@ -41,12 +49,12 @@ def stitched_patches(
             logits = teacher.logits(show(rows)).float()
         entropies.append(F.cross_entropy(logits, torch.full((len(rows),), k, device=logits.device), reduction="none"))
     best = _best(torch.cat(entropies).cpu().view(-1, CROPS))
-    wanted = best[torch.arange(m * GRID**2) % crops]
-    half = -(-size // GRID)
+    wanted = best[torch.arange(m * grid**2) % crops]
+    side = -(-size // grid)
     tiles = [
-        F.interpolate(show(rows), (half, half), mode="bilinear", antialias=True) for rows in wanted.split(batch_size)
+        F.interpolate(show(rows), (side, side), mode="bilinear", antialias=True) for rows in wanted.split(batch_size)
     ]
-    return _stitch(torch.cat(tiles), m)[:, :, :size, :size].cpu()
+    return _stitch(torch.cat(tiles), m, grid)[:, :, :size, :size].cpu()
 
 
 def _best(entropy: Tensor) -> Tensor:
@@ -56,7 +64,7 @@ def _best(entropy: Tensor) -> Tensor:
     return by_entropy[rank[by_entropy].argsort(stable=True)]
 
 
-def _stitch(tiles: Tensor, m: int) -> Tensor:
-    """``tiles [m * GRID^2, C, h, h]``, image after image, row after row, to ``[m, C, GRID h, GRID h]``."""
-    rows: Tensor = tiles.unflatten(0, (m, GRID, GRID)).permute(0, 3, 1, 4, 2, 5)
+def _stitch(tiles: Tensor, m: int, grid: int) -> Tensor:
+    """``tiles [m * grid^2, C, h, h]``, image after image, row after row, to ``[m, C, grid h, grid h]``."""
+    rows: Tensor = tiles.unflatten(0, (m, grid, grid)).permute(0, 3, 1, 4, 2, 5)
     return rows.flatten(4, 5).flatten(2, 3)

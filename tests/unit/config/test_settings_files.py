@@ -71,6 +71,9 @@ def test_the_papers_preset_says_what_the_paper_says() -> None:
     config = parse(read_preset("wmdd-paper"))
     assert (config.synthesis.steps, config.synthesis.lr, config.synthesis.init) == (2000, 0.25, "noise")
     assert config.synthesis.weighted
+    # lambda weighs the mean over the classes of a batch: ten of ten images, two of fifty, no more than there are
+    weights = [config.synthesis.per_class(*of).statistics for of in ((10, 1), (10, 10), (10, 50), (200, 1), (200, 200))]
+    assert weights == [1.0, 1.0, 5.0, 0.1, 10.0]
     assert (config.barycenters.solver, config.barycenters.iterations) == ("paper", 10)
     assert (config.teacher.epochs, config.teacher.lr, config.teacher.batch_size) == (50, 0.025, 32)
     (protocol,) = config.evaluation.chosen_protocols(100)

@@ -16,8 +16,8 @@ from wmdd.stages.patches import CROPS, stitched_patches
 K = 3
 
 
-def stitch(world: World, images: Tensor, m: int, seed: int = 0, batch_size: int = 64) -> Tensor:
-    return stitched_patches(world.teacher, images, K, m, world.machine, stream(seed, "test"), batch_size)
+def stitch(world: World, images: Tensor, m: int, seed: int = 0, batch_size: int = 64, grid: int | None = 2) -> Tensor:
+    return stitched_patches(world.teacher, images, K, m, world.machine, stream(seed, "test"), batch_size, grid)
 
 
 def plain(count: int) -> Tensor:
@@ -53,6 +53,11 @@ def test_every_image_is_used_before_any_twice_and_none_need_be_left(world: World
     alone = shades(world, stitch(world, plain(1), CROPS))  # more patches than there are crops
     assert alone.shape == (CROPS, 4)
     assert not alone.any()
+
+
+def test_a_small_image_is_one_patch(world: World) -> None:
+    wanted = entropy(world, plain(12)).argsort()
+    assert shades(world, stitch(world, plain(12), 4, grid=None)).tolist() == wanted[:4, None].repeat(1, 4).tolist()
 
 
 def _tile(stitched: Tensor) -> Tensor:

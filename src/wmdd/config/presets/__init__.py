@@ -45,6 +45,24 @@ def method_settings(name: str) -> Values:
     return {section: values for section, values in read_preset(name).items() if section in OF_A_METHOD}
 
 
+def shared_settings(words: str) -> Values:
+    """What the presets ``words`` say of everything but how a set is made: what methods of a comparison can share.
+
+    Raises:
+        SettingsError: there is no such preset, or one says only how a set is made.
+    """
+    values: Values = {}
+    for word in map(str.strip, words.split(",")):
+        mine = _read(word)
+        shared = {section: value for section, value in mine.items() if section not in OF_A_METHOD}
+        if mine and not shared:
+            raise SettingsError(
+                f"preset {word} says only how a set is made, which methods have for themselves: use it as one."
+            )
+        values = merge(values, shared)
+    return values
+
+
 def _read(word: str) -> Values:
     known = presets()
     name, _, ipc = (word, "", "") if word in known else word.rpartition("-ipc")

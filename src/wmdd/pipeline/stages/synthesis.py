@@ -47,7 +47,7 @@ class SynthesisStage(Stage):
                 torch.stack([_start(work, k, g, statistics, barycenters) for g, k in enumerate(classes)]),
                 real=tuple(map(statistics.features_of, classes)) if compares else (),
             ),
-            work.config.synthesis,
+            work.config.synthesis.per_class(len(work.class_names), work.config.ipc),
             work.machine,
             work.synthesis_seed,
             flip=work.flip,
