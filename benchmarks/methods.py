@@ -4,13 +4,14 @@
     python benchmarks/methods.py FOLDER [FOLDER ...] --json FILE --panel FILE.png
     python benchmarks/methods.py FILE                 the tables of a record that is there
 
-Several FOLDERs are comparisons with the same teacher, such as one for each number of images. They are only read. Two
+Several FOLDERs are comparisons with the same teacher, such as one for each number of images. They are only read. Three
 tables go to the terminal. The first: top-1 by IPC and protocol, the difference from random real images beside it, best
 figures bold. A difference of more than twice its standard error has a star. The last columns say how close images stay
 to real ones: the root mean square difference, in grey levels of 255, from the real images that they started as, where
 the comparison has those as a method, and from the real image of nearest features; lowest, median and highest over the
 images of seed 0 at the method's largest IPC in the first FOLDER, which the panel shows, too. The second table: how far
-`wmdd` is above every other method, paired by seed, with the standard error; a star where that is more than one.
+`wmdd` is above every other method, paired by seed, with the standard error; a star where that is more than one. The
+third: what a set took, and hard-label recovery (arXiv 2505.13300).
 """
 
 import argparse
@@ -48,6 +49,7 @@ def main() -> None:
     shown = [name for name in found["methods"] if (first / "sets" / name).is_dir()]
     print(table(found["rows"], {name: closeness(first / "sets", name) for name in shown}))
     print(f"\n{lead_table(leads(found['scores']))}")
+    print(f"\n{cost_table(found['rows'])}")
     if arguments.json:
         write_json(arguments.json, found)
     if arguments.panel:
@@ -130,24 +132,20 @@ def table(rows: Sequence[Row], differences: Mapping[str, tuple[str, str]]) -> st
             "method",
             "real pixels",
             *(f"IPC {ipc}, `{protocol}`" for protocol, ipc in columns),
-            "made in",
             "from start",
             "from real",
         ],
-        ["---"] * (len(columns) + 5),
+        ["---"] * (len(columns) + 4),
     ]
     for method in methods:
         mine = [cells.get((method, *column)) for column in columns]
         known = [row for row in mine if row is not None]
         shown = [_cell(row, best[column]) for row, column in zip(mine, columns, strict=True)]
-        paces = {row["ipc"]: row["seconds"] for row in known if "seconds" in row}
-        seconds = " / ".join(f"{pace:.0f} s" for pace in paces.values())
         lines.append(
             [
                 f"`{method}`",
                 "yes" if known[0]["real_pixels"] else "no",
                 *shown,
-                seconds or "–",
                 *differences.get(method, ("–", "–")),
             ]
         )
@@ -169,6 +167,24 @@ def _cell(row: Row | None, best: float) -> str:
     error = row["gain_error"]
     clear = error is not None and abs(row["gain"]) > 2 * error
     return f"{top1} ({row['gain']:+.1f}{'' if error is None else f' ± {error:.1f}'}{'*' if clear else ''})"
+
+
+def cost_table(rows: Sequence[Row]) -> str:
+    """A line for each method: seconds, peak memory and bytes of images and labels at each IPC; hard-label recovery."""
+    lines = [["method", "IPC", "made in", "peak memory", "images", "labels", "hard-label recovery"], ["---"] * 7]
+    for method, ipc in sorted(dict.fromkeys((row["method"], row["ipc"]) for row in rows if "seconds" in row)):
+        mine = [row for row in rows if (row["method"], row["ipc"]) == (method, ipc)]
+        labels = max(row["label_bytes"] for row in mine)
+        recovery = [row["hard_label_recovery"] for row in mine if row["hard_label_recovery"] is not None]
+        lines.append(
+            [
+                *(f"`{method}`", str(ipc), f"{mine[0]['seconds']:.0f} s", f"{mine[0]['peak_mb']:.0f} MB"),
+                f"{mine[0]['image_bytes'] / 1e3:.0f} kB",
+                f"{labels / 1e3:.0f} kB" if labels else "online",
+                *([f"{value:.1f}" for value in recovery] or ["–"]),
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def draw_panel(folder: Path, methods: Sequence[str], path: Path) -> None:

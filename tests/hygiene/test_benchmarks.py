@@ -46,6 +46,8 @@ def test_tables_of_methods_are_what_their_records_say(path: Path, methods: Any) 
         assert " | ".join(top1) in DOCS
     for line in lines(methods.lead_table(methods.leads(found["scores"]))):
         assert line in DOCS
+    for line in lines(methods.cost_table(found["rows"])):
+        assert line in DOCS
     assert path.name in DOCS
 
 
