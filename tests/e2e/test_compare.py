@@ -84,7 +84,7 @@ def test_the_same_again_makes_nothing_and_prints_the_table(begun: Path, capsys: 
         assert f"Images of {method}" in page
     assert "Hard-label recovery" in page
     assert page.count("<svg") == 4
-    for word in ("herding", "mine", "random", "protocol wmdd", "protocol hard-label", "less random real", "recovery"):
+    for word in ("herding", "mine", "random", "wmdd", "hard-label", "-2-epochs", "less random real", "recovery"):
         assert word in out
 
 

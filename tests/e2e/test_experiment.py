@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from coloured_images import Refused
 
 from wmdd.cli.main import main
+from wmdd.comparison.settings import asked_for
+from wmdd.config import SynthesisConfig
 from wmdd.experiments import STUDIES, figure2, studies
 
 
@@ -124,3 +127,23 @@ def test_the_papers_scale_has_the_papers_settings() -> None:
     assert {settings["synthesis"]["steps"] for settings in methods.values()} == {2000}
     sweep = STUDIES["lambda"].methods_at("paper")
     assert [settings["synthesis"]["statistics"] for settings in sweep.values()] == [0.01, 0.1, 1.0, 10.0, 100.0]
+
+
+def test_at_the_papers_size_every_method_keeps_its_own_settings(tmp_path: Path) -> None:
+    comparison = asked_for(tmp_path / "main", studies.SETTINGS["paper"], STUDIES["main"].methods_at("paper"))
+    configs = {member.method: comparison.config_of(member) for member in comparison.members()}
+    ours, published = configs["wmdd"].synthesis, configs["wmdd-paper"].synthesis
+    assert replace(ours, seed="auto") == SynthesisConfig()
+    assert (published.init, published.steps, published.statistics, published.statistics_per) == (
+        "noise",
+        2000,
+        10,
+        "batch",
+    )
+    assert (configs["dm"].synthesis.lr, configs["sre2l"].synthesis.lr) == (0.1, 0.25)
+    assert {config.teacher.epochs for config in configs.values()} == {50}
+
+
+def test_a_flag_that_methods_would_not_heed_is_refused(tmp_path: Path, refused: Refused) -> None:
+    words = ["experiment", "ablation", "--out", tmp_path / "out", "--synthesis.statistics", "5"]
+    refused(words, "synthesis.statistics is method wasserstein-class's own (10.0)", "5 would have no effect")

@@ -1,57 +1,64 @@
 """The table of a comparison on standard output."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wmdd.comparison.table import NAME, Row
+from wmdd.config.protocols import base_name
 from wmdd.runtime.progress import print_table
 from wmdd.storage.json import read_json
 
 
 def print_comparison(folder: Path) -> None:
-    """One table for each protocol and student: every method beside random real images."""
+    """One table for each student: every method, under each protocol beside random real images, and what it took."""
     found = read_json(folder / NAME)
-    rows = [Row(**row) for row in found["rows"]]
-    teacher = found["teacher"]
-    columns = [
-        "IPC",
-        "images",
-        "real pixels",
-        "seeds",
-        "top-1 %",
-        "less random real",
-        "seconds",
-        "MB",
-        "images kB",
-        "labels kB",
-    ]
-    for protocol, student in dict.fromkeys((row.protocol, row.student) for row in rows):
-        mine = [row for row in rows if (row.protocol, row.student) == (protocol, student)]
+    rows, teacher = [Row(**row) for row in found["rows"]], found["teacher"]
+    for student in dict.fromkeys(row.student for row in rows):
+        mine = [row for row in rows if row.student == student]
+        protocols = list(dict.fromkeys(row.protocol for row in mine))
         hard = any(row.hard_label_recovery is not None for row in mine)
-        lines = [_line(row) + ([_number(row.hard_label_recovery)] if hard else []) for row in mine]
-        print_table(f"{student}, protocol {protocol}", columns + (["hard-label recovery"] if hard else []), lines)
+        columns = ["IPC", "images", "real\npixels", "seeds", *map(_heading, protocols)]
+        columns += ["hard-label\nrecovery"] * hard + ["seconds,\nMB", "kB: images,\nlabels"]
+        sets = dict.fromkeys((row.ipc, row.method) for row in mine)  # best first under the first protocol
+        lines = [
+            _line({row.protocol: row for row in mine if (row.ipc, row.method) == key}, protocols, hard=hard)
+            for key in sets
+        ]
+        print_table(f"Top-1 % of {student} (less random real images)", columns, lines)
     print(f"teacher, of the whole real set: {teacher['arch']}, {teacher['top1']:.1f} %; chance {found['chance']:.1f} %")
     print("seconds and MB: barycenters and images; teacher and statistics are shared and not counted")
     print(f"page: {folder / 'report' / 'index.html'}")
 
 
-def _line(row: Row) -> list[str]:
+def _line(scored: Mapping[str, Row], protocols: Sequence[str], *, hard: bool) -> list[str]:
+    """The cells of a set, whose rows are by protocol."""
+    first = next(iter(scored.values()))
+    recovery = [row.hard_label_recovery for row in scored.values() if row.hard_label_recovery is not None]
     return [
-        str(row.ipc),
-        row.method,
-        "yes" if row.real_pixels else "no",
-        str(row.seeds),
-        _number(row.top1, row.top1_std),
-        "" if row.gain is None else f"{row.gain:+.1f}" + _error(row.gain_error),
-        f"{row.seconds:.1f}",
-        f"{row.peak_mb:.0f}",
-        f"{row.image_bytes / 1e3:.0f}",
-        f"{row.label_bytes / 1e3:.0f}",
+        str(first.ipc),
+        first.method,
+        "yes" if first.real_pixels else "no",
+        str(max(row.seeds for row in scored.values())),
+        *(_top1(scored.get(protocol)) for protocol in protocols),
+        *([", ".join(f"{value:.1f}" for value in recovery)] if hard else []),
+        f"{first.seconds:.1f}, {first.peak_mb:.0f}",
+        f"{first.image_bytes / 1e3:.0f}, {sum(row.label_bytes for row in scored.values()) / 1e3:.0f}",
     ]
 
 
-def _number(value: float | None, spread: float | None = None) -> str:
-    return "" if value is None else f"{value:.1f}" + _error(spread)
+def _heading(protocol: str) -> str:
+    """Its name in two lines, if it has a number of epochs of its own."""
+    name = base_name(protocol)
+    return f"{name}\n{protocol.removeprefix(name)}".strip()
+
+
+def _top1(row: Row | None) -> str:
+    """Mean and spread, and below them the paired difference from random real images."""
+    if row is None:
+        return ""
+    lead = "" if row.gain is None else f"\n({row.gain:+.1f}{_error(row.gain_error)})"
+    return f"{row.top1:.1f}{_error(row.top1_std)}{lead}"
 
 
 def _error(spread: float | None) -> str:
-    return "" if spread is None else f" ± {spread:.1f}"
+    return "" if spread is None else f"±{spread:.1f}"  # without spaces, at which the table would break lines
