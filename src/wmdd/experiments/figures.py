@@ -18,6 +18,7 @@ from wmdd.report.plane import ClassPoints, project
 from wmdd.storage.images import read_png
 
 Record = Mapping[str, Any]
+_INKS = ("C0", "C2", "C3", "C4", "C5")  # of methods; C1 is too near to that of real images
 _SHOWN = 10  # images in a strip, one of each class
 
 
@@ -43,7 +44,7 @@ def _accuracy(figure: Figure, study: Study, record: Record, folder: Path) -> Non
 def _by_ipc(axes: Axes, study: Study, record: Record) -> None:
     sets = [row["data"] for row in record["published"]]
     for number, method in enumerate(_methods(study)):
-        ink = COLOURS["real"] if method == "random" else f"C{number}"
+        ink = COLOURS["real"] if method == "random" else _INKS[number - 1]
         mine = sorted((row for row in record["measured"] if row["method"] == method), key=lambda row: row["ipc"])
         spread = [row["top1_std"] or 0 for row in mine]
         axes.errorbar(
@@ -53,7 +54,8 @@ def _by_ipc(axes: Axes, study: Study, record: Record) -> None:
         axes.plot(
             [row["ipc"] for row in theirs], [row["top1"] for row in theirs], "o:", color=ink, markerfacecolor="none"
         )
-    known = sorted({row["ipc"] for row in record["measured"]})
+    shown = [row for row in record["published"] if row["data"] == sets[0]]
+    known = sorted({row["ipc"] for row in [*record["measured"], *shown]})
     axes.set_xscale("log")
     axes.set_xticks(known, [str(ipc) for ipc in known])
     axes.minorticks_off()
@@ -95,17 +97,34 @@ def _methods(study: Study) -> list[str]:
 
 
 def _students(figure: Figure, study: Study, record: Record, folder: Path) -> None:
+    """Top-1 by student, in the order of the experiment; hollow points were published for the first data set and IPC."""
     axes = figure.add_subplot()
-    names = list(dict.fromkeys(row["student"] for row in record["measured"]))
+    measured = {row["student"] for row in record["measured"]}
+    names = sorted(measured, key=lambda name: [*study.students, *sorted(measured)].index(name))
+    first = record["published"][0]
+    theirs = [
+        row
+        for row in record["published"]
+        if (row["data"], row["ipc"]) == (first["data"], first["ipc"]) and row["student"] in names
+    ]
     for number, method in enumerate(_methods(study)):
         mine = {row["student"]: row for row in record["measured"] if row["method"] == method}
         heights = [mine[name]["top1"] if name in mine else np.nan for name in names]
         spread = [(mine[name]["top1_std"] or 0) if name in mine else 0 for name in names]
         ink = COLOURS["real" if method == "random" else "wmdd"]
         axes.bar(np.arange(len(names)) + 0.38 * number, heights, 0.36, yerr=spread, color=ink, label=method)
-    axes.set_xticks(np.arange(len(names)) + 0.19, [name.replace("_", "\n", 1) for name in names])
+    axes.plot(
+        [names.index(row["student"]) + 0.38 for row in theirs],
+        [row["top1"] for row in theirs],
+        "o",
+        color=COLOURS["ink"],
+        markerfacecolor="none",
+        label=f"{first['method']}, published, {first['data']}, IPC {first['ipc']}",
+    )
+    labels = [name.removesuffix("_patch16_224").replace("_", "\n") for name in names]
+    axes.set_xticks(np.arange(len(names)) + 0.19, labels)
     axes.set_ylabel("top-1, %")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
 
 def _lambda(figure: Figure, study: Study, record: Record, folder: Path) -> None:
