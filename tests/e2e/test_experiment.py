@@ -87,6 +87,8 @@ def test_an_experiment_writes_its_table_beside_the_published_one(
     found = json.loads(files[0].read_text())
     compared = json.loads((tmp_path / "out/comparison.json").read_text())
     assert [row["top1"] for row in found["measured"]] == [row["top1"] for row in compared["rows"]]
+    assert found["scores"] == compared["scores"]
+    assert found["machines"]
     assert {row["method"] for row in found["measured"]} == {"random", *STUDIES[name].methods}
     assert all(row["source"] == "arXiv 2311.18531" for row in found["published"])
     assert all((row["top1"] is None) != (row["seconds"] is None) for row in found["published"])

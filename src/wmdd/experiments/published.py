@@ -30,7 +30,8 @@ def _ablation(method: str, *top1: float) -> list[Published]:
 
 
 def _divergences(method: str, *top1: float) -> list[Published]:
-    return [Published(method, "data set not named", ipc, top1=found) for ipc, found in zip((1, 10, 50), top1, strict=True)]
+    data = "data set not named"
+    return [Published(method, data, ipc, top1=found) for ipc, found in zip((1, 10, 50), top1, strict=True)]
 
 
 PUBLISHED: dict[str, list[Published]] = {

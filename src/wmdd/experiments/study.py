@@ -62,8 +62,7 @@ def _record(name: str, scale: Scale, folder: Path) -> dict[str, Any]:
     return {
         "experiment": name,
         "scale": scale,
-        "data": found["data"],
-        "teacher": found["teacher"],
+        **{key: found[key] for key in ("data", "machines", "versions", "teacher", "scores")},
         "measured": [{**row, "seconds_per_iteration": _pace(folder, row)} for row in found["rows"]],
         "published": [{**asdict(row), "source": SOURCE} for row in PUBLISHED[name]],
     }
