@@ -90,7 +90,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    settings: dict[str, Any] = {"data.validation": HELD_OUT, "evaluation.labels": "online"}
+    settings: dict[str, Any] = {
+        "data.validation": HELD_OUT,
+        "evaluation.labels": "online",
+        "evaluation.protocols": ["wmdd"],
+    }
     if str(arguments.data) == "digits":
         arguments.data = write_training_digits(Path(f"{arguments.folder}-images"))
         settings["data.flip"] = False  # a mirrored digit is none

@@ -131,6 +131,8 @@ def asked_for(
         WmddError: the folder holds something else, settings cannot be, or do not agree with what is there.
     """
     there = read_comparison(folder)
+    known = there or Comparison(_NEW, {}, (), 1)
+    shared = parse(merge(known.settings, changes))
     for number in (*(ipc or ()), *([] if seeds is None else [seeds])):
         if not isinstance(number, int) or number < 1:
             raise SettingsError(
@@ -140,11 +142,10 @@ def asked_for(
         section, _, key = name.rpartition(".")
         if key in (changes.get(section, {}) if section else changes):
             raise SettingsError(f"{name} is each set's own in a comparison: leave it out (and see --ipc and --seeds).")
-    known = there or Comparison(_NEW, {}, (), 1)
     chosen = read_methods(methods if methods is not None else () if there else METHODS)
     _refuse_without_effect(changes, {**known.methods, **chosen})
     wanted = Comparison(
-        to_values(_with_whole_paths(parse(merge(known.settings, changes)))),
+        to_values(_with_whole_paths(shared)),
         chosen,
         tuple(sorted(set(ipc))) if ipc else known.ipc or (10,),
         seeds if seeds is not None else known.seeds if there else 3,
