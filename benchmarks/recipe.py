@@ -51,6 +51,7 @@ TRIALS: dict[str, dict[str, Any]] = {
     "from-random": {"synthesis.init": "random"},
     "from-herding": {"synthesis.init": "herding"},
     "from-patches": {"synthesis.init": "patches"},
+    "surest-crops": {"synthesis.init": "patches", "synthesis.steps": 0},
     "from-noise": {"synthesis.init": "noise"},
     "from-noise-lr-0.25": {"synthesis.init": "noise", "synthesis.lr": 0.25},
     "from-noise-long": {"synthesis.init": "noise", "synthesis.lr": 0.25, "synthesis.steps": 1000},
