@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-DEMO_RUN ?= runs/digits
+DEMO_RUN ?= runs/demo
 
 # Compiled modules make every later start quick, whatever the caller's environment says.
 unexport PYTHONDONTWRITEBYTECODE

@@ -51,6 +51,7 @@ TRIALS: dict[str, dict[str, Any]] = {
     "from-random": {"synthesis.init": "random"},
     "from-herding": {"synthesis.init": "herding"},
     "from-patches": {"synthesis.init": "patches"},
+    "from-four-patches": {"synthesis.init": "patches", "synthesis.patch_grid": 2},
     "surest-crops": {"synthesis.init": "patches", "synthesis.steps": 0},
     "from-noise": {"synthesis.init": "noise"},
     "from-noise-lr-0.25": {"synthesis.init": "noise", "synthesis.lr": 0.25},
@@ -86,7 +87,7 @@ def main() -> None:
     parser.add_argument(
         "--trials", default=",".join(TRIALS), help="names from the file, with commas; others: those of other methods"
     )
-    parser.add_argument("--steps", type=int, help="steps of synthesis in every trial that has none of its own")
+    parser.add_argument("--steps", type=int, help="steps of synthesis in every trial of ours that has none of its own")
     parser.add_argument("--ipc", type=int, nargs="+", default=[10])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--json", type=Path)
@@ -100,7 +101,7 @@ def main() -> None:
         arguments.data = write_training_digits(Path(f"{arguments.folder}-images"))
         settings["data.flip"] = False  # a mirrored digit is none
     others = of_others()
-    usual = {"synthesis.steps": arguments.steps} if arguments.steps else {}
+    usual = {} if arguments.steps is None else {"synthesis.steps": arguments.steps}
     known = {name: nested(usual | changes) for name, changes in TRIALS.items()} | others
     names = list(others) if arguments.trials == "others" else arguments.trials.split(",")
     trials = {name: known[name] for name in names}

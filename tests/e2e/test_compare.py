@@ -190,7 +190,14 @@ def test_a_damaged_comparison_is_refused(tmp_path: Path, refused: Refused) -> No
 def test_what_methods_have_for_themselves_is_not_shared(colours: Path, tmp_path: Path, refused: Refused) -> None:
     new = ["compare", tmp_path / "who", "--data", colours, "-q"]
     refused([*new, "--synthesis.lr", "0.05"], "synthesis.lr is method sre2l's own (0.25)", "0.05 would have no effect")
-    refused([*new, "--preset", "wmdd-noise"], "preset wmdd-noise says only how a set is made")
+    refused([*new, "--steps", "9", "--methods", "herding"], "synthesis.steps has no effect on random, herding")
+    refused([*new, "--solver", "exact", "--methods", "dm,mmd"], "barycenters.solver has no effect on random, dm, mmd")
+    refused([*new, "--preset", "wmdd-noise"], "preset wmdd-noise says only how a set is made: name it among --methods")
+    refused([*new, "--preset", "wmdd"], "preset wmdd says only how a set is made")
+    refused(
+        [*new, "--preset", "digits-ipc5"],
+        "preset digits-ipc5 is digits with 5 images per class: give digits, and --ipc 5",
+    )
     assert not (tmp_path / "who").exists()
 
 

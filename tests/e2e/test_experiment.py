@@ -144,5 +144,16 @@ def test_at_the_papers_size_every_method_keeps_its_own_settings(tmp_path: Path) 
 
 
 def test_a_flag_that_methods_would_not_heed_is_refused(tmp_path: Path, refused: Refused) -> None:
-    words = ["experiment", "ablation", "--out", tmp_path / "out", "--synthesis.statistics", "5"]
-    refused(words, "synthesis.statistics is method wasserstein-class's own (10.0)", "5 would have no effect")
+    words = ["experiment", "ablation", "--out", tmp_path / "out", "--synthesis.lr", "0.5"]
+    refused(words, "synthesis.lr is method wasserstein-class's own (0.25)", "0.5 would have no effect")
+
+
+def test_lambda_is_of_the_papers_own_settings_alone() -> None:
+    def weights(name: str) -> list[float | None]:
+        methods = STUDIES[name].methods_at("paper", published_lambda=300)
+        return [settings.get("synthesis", {}).get("statistics") for settings in methods.values()]
+
+    assert weights("main") == [None, 0.0, 0.01, 0.01, 300, None]
+    assert weights("ablation") == [300] * 4
+    assert weights("mmd") == [0.0, 0.0]
+    assert weights("lambda") == [0.1, 1.0, 10.0, 100.0, 1000.0]

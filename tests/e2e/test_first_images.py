@@ -58,7 +58,7 @@ def test_nothing_to_minimise_is_refused(colours: Path, tmp_path: Path, refused: 
 def test_runs_that_are_older_than_a_setting_are_finished_still(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    younger = ("seed", "feature", "statistics_of", "statistics_per", "min_crop_start")
+    younger = ("seed", "feature", "statistics_of", "statistics_per", "patch_grid", "min_crop_start")
     config = yaml.safe_load((finished / "config.yaml").read_text())
     config["synthesis"] = {name: value for name, value in config["synthesis"].items() if name not in younger}
     del config["evaluation"]["random_real"]

@@ -145,7 +145,7 @@ def _add(group: argparse._ArgumentGroup, flag: str, setting: Setting, default: s
 def given_settings(arguments: argparse.Namespace, *, shared: bool = False) -> Values:
     """The nested values that preset, file and flags give, the later winning over the earlier.
 
-    What methods are to share (``shared``) has nothing of how the preset's own method makes a set.
+    Of a preset ``shared`` takes only what the methods of a comparison can have in common.
 
     Raises:
         SettingsError: the preset or the file cannot be used.

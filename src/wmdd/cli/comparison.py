@@ -19,7 +19,8 @@ def print_comparison(folder: Path) -> None:
         hard = any(row.hard_label_recovery is not None for row in mine)
         columns = ["IPC", "images", "real\npixels", "seeds", *map(_heading, protocols)]
         columns += ["hard-label\nrecovery"] * hard + ["seconds,\nMB", "kB: images,\nlabels"]
-        sets = dict.fromkeys((row.ipc, row.method) for row in mine)  # best first under the first protocol
+        best_first = dict.fromkeys((row.ipc, row.method) for row in mine)  # under the first protocol
+        sets = sorted(best_first, key=lambda key: key[0])
         lines = [
             _line({row.protocol: row for row in mine if (row.ipc, row.method) == key}, protocols, hard=hard)
             for key in sets
@@ -61,4 +62,4 @@ def _top1(row: Row | None) -> str:
 
 
 def _error(spread: float | None) -> str:
-    return "" if spread is None else f"±{spread:.1f}"  # without spaces, at which the table would break lines
+    return "" if spread is None else f" ± {spread:.1f}"

@@ -106,7 +106,10 @@ class Comparison:
         for name in (
             name for name in other.methods if self.methods.get(name, other.methods[name]) != other.methods[name]
         ):
-            raise RunError(f"the comparison in {folder} has another method {name!r}: give this one another name.")
+            raise RunError(
+                f"the comparison in {folder} has another method {name!r}, with other settings: leave it out to go on "
+                "with that one, give this one another name, or use a new folder."
+            )
         return replace(
             other,
             methods={**self.methods, **other.methods},
@@ -143,7 +146,7 @@ def asked_for(
         if key in (changes.get(section, {}) if section else changes):
             raise SettingsError(f"{name} is each set's own in a comparison: leave it out (and see --ipc and --seeds).")
     chosen = read_methods(methods if methods is not None else () if there else METHODS)
-    _refuse_without_effect(changes, {**known.methods, **chosen})
+    _refuse_without_effect(shared, known.settings, changes, {**known.methods, **chosen})
     wanted = Comparison(
         to_values(_with_whole_paths(shared)),
         chosen,
@@ -153,17 +156,27 @@ def asked_for(
     return there.with_all_of(wanted, folder) if there else wanted
 
 
-def _refuse_without_effect(changes: Values, methods: Mapping[str, Values]) -> None:
-    """Refuse what all are to share, but a method that makes images has for itself."""
-    makers = {method: own for method, own in methods.items() if own.get("synthesis", {}).get("steps") != 0}
-    for section in OF_A_METHOD:
-        for key, value in changes.get(section, {}).items():
-            for method, own in makers.items():
-                if own.get(section, {}).get(key, value) != value:
-                    raise SettingsError(
-                        f"{section}.{key} is method {method}'s own ({own[section][key]}), so {value} would have no "
-                        f"effect on it: leave one of the two out, or give a YAML file with {value} as the method."
-                    )
+def _refuse_without_effect(shared: RunConfig, known: Values, changes: Values, methods: Mapping[str, Values]) -> None:
+    """Refuse what all are to share from now on, but a method has for itself, or no method makes use of."""
+    now, before = dotted(shared), dotted(parse(known))
+    asked = [f"{section}.{key}" for section in OF_A_METHOD for key in changes.get(section, {})]
+    for name in (name for name in asked if now[name] != before[name]):
+        section, _, key = name.partition(".")
+        makers = {method: own for method, own in methods.items() if _uses(section, own)}
+        if not makers:
+            raise SettingsError(f"{name} has no effect on {', '.join(methods)}: leave it out.")
+        for method, own in makers.items():
+            if key in own.get(section, {}) and dotted(parse(own))[name] != now[name]:
+                raise SettingsError(
+                    f"{name} is method {method}'s own ({own[section][key]}), so {now[name]} would have no effect "
+                    f"on it: leave one of the two out, or make a method of a YAML file that has {now[name]}."
+                )
+
+
+def _uses(section: str, own: Values) -> bool:
+    """Whether a method with these settings makes use of ``section``: of barycenters if its images belong to atoms."""
+    synthesis = parse(own).synthesis
+    return synthesis.follows_atoms if section == "barycenters" else synthesis.steps > 0
 
 
 def _with_whole_paths(config: RunConfig) -> RunConfig:

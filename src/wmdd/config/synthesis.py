@@ -22,8 +22,11 @@ class SynthesisConfig:
 
     init: Literal["real", "random", "herding", "k-center", "patches", "noise"] = setting(
         "real",
-        "the first images: real ones (nearest to the atoms; or random, herding, k-center), patches of real ones that "
-        "the teacher knows best (one in an image up to 64 px, else four, stitched), or noise",
+        "the first images: real ones (nearest to the atoms; or random, herding, k-center), stitched patches of real "
+        "ones that the teacher knows best, or noise",
+    )
+    patch_grid: Auto | Count = setting(
+        "auto", "patches along each side of such a stitched image; auto: 1 up to 64 px, else 2, as RDED has them"
     )
     seed: Auto | Natural = setting("auto", "seed of the first images and of the views; auto: the run's")
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")

@@ -40,8 +40,13 @@ class Study:
         """Images per class where none are asked for."""
         return self.small_ipc if scale == "small" else self.ipc
 
-    def methods_at(self, scale: Scale, steps: int | None = None) -> dict[str, Values]:
-        """Settings of barycenters and synthesis of every method, with ``steps`` (None: the scale's) if it makes any."""
+    def methods_at(
+        self, scale: Scale, steps: int | None = None, published_lambda: float | None = None
+    ) -> dict[str, Values]:
+        """Settings of barycenters and synthesis of every method, with ``steps`` (None: the scale's) if it makes any.
+
+        ``published_lambda`` (None: ImageNette's) is the weight of those that have the paper's own.
+        """
         steps = _SMALL_STEPS if steps is None and scale == "small" else steps
         few = {} if steps is None else {"synthesis": {"steps": steps}}
         found = {}
@@ -49,6 +54,12 @@ class Study:
             own = merge(method_settings(preset), changes)
             makes = own.get("synthesis", {}).get("steps", 1) > 0
             found[name] = merge(own, few) if makes else own
+            if (
+                published_lambda is not None
+                and preset == "wmdd-paper"
+                and "statistics" not in changes.get("synthesis", {})
+            ):
+                found[name] = merge(found[name], _synthesis(statistics=published_lambda))
         return found
 
 

@@ -35,7 +35,8 @@ def run_study(
 ) -> list[Path]:
     """Do what is missing of experiment ``name`` in ``folder``, a comparison; paths of its JSON, table and figure.
 
-    ``scale`` chooses data, network, steps and epochs; ``changes`` (nested) are laid over them.
+    ``scale`` chooses data, network, steps and epochs; ``changes`` (nested) are laid over them: steps over those of all
+    that make any, statistics as the published lambda over that of the paper's own settings.
 
     Raises:
         WmddError: as of a comparison; or the scale is unknown.
@@ -43,8 +44,11 @@ def run_study(
     if scale not in SCALES:
         raise SettingsError(f"--scale is {scale!r}, but should be one of {', '.join(SCALES)}.")
     study = STUDIES[name]
-    settings = merge(merge(SETTINGS[scale], {"evaluation": {"students": list(study.students)}}), changes)
-    methods = study.methods_at(scale, changes.get("synthesis", {}).get("steps"))
+    own = {key: value for key, value in changes.get("synthesis", {}).items() if key in ("steps", "statistics")}
+    rest = {key: value for key, value in changes.get("synthesis", {}).items() if key not in own}
+    shared = merge({key: value for key, value in changes.items() if key != "synthesis"}, {"synthesis": rest})
+    settings = merge(merge(SETTINGS[scale], {"evaluation": {"students": list(study.students)}}), shared)
+    methods = study.methods_at(scale, own.get("steps"), own.get("statistics"))
     comparison = asked_for(folder, settings, methods, ipc or study.ipc_at(scale), seeds or SEEDS[scale])
     run_comparison(folder, comparison, reporter)
     record = _record(name, scale, folder)

@@ -12,6 +12,9 @@ from wmdd.data import ImageSource, natural_size
 from wmdd.models import Weights, default_arch, is_own, resolve_stem, try_student, try_teacher
 from wmdd.runtime.device import default_device, default_precision, default_threads, find_device
 
+_WHOLE_PATCH = 64
+"""Largest side in pixels of images that are one patch, in RDED's released scripts."""
+
 
 def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     """``config`` with every "auto" resolved for these images and this machine, and paths made absolute.
@@ -49,6 +52,9 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         # Statistics of all classes together want many classes in a group; of each class, no more than fill a batch.
         each = 1 if config.synthesis.statistics_of == "all" else config.ipc
         group = max(1, min(len(source.class_names), config.synthesis.batch_size // each))
+    grid = config.synthesis.patch_grid
+    if grid == "auto":
+        grid = 1 if size <= _WHOLE_PATCH else 2
     resolved = replace(
         config,
         data=data,
@@ -58,6 +64,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         synthesis=replace(
             config.synthesis,
             group_size=group,
+            patch_grid=grid,
             seed=config.seed if config.synthesis.seed == "auto" else config.synthesis.seed,
         ),
     )

@@ -283,6 +283,8 @@ _BEFORE = {
 def _key(stage: Stage, unit: Unit, work: Workspace, inputs: dict[str, str]) -> str:
     """Hash of all that a unit's result depends on."""
     known = {**_BEFORE, "synthesis.seed": work.config.seed}
+    if work.config.synthesis.init != "patches":  # then nothing is made of them
+        known["synthesis.patch_grid"] = work.config.synthesis.patch_grid
     settings = {
         name: value
         for name, value in dotted(work.config).items()

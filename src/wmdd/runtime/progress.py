@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 _SECONDS_BETWEEN_LINES = 10.0
-_WIDTH_OF_A_FILE = 120
+_WIDTH_OF_A_FILE, _WIDEST = 120, 1000
 
 
 class Task(Protocol):
@@ -107,8 +107,9 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table of results on standard output, the first column to the left and the others to the right."""
     table = Table(title=title, title_justify="left")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right")
+        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")  # nothing is cut off
     for row in rows:
         table.add_row(*map(escape, row))  # names of classes are not markup
-    width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
+    wide = Console(file=sys.stdout, highlight=False, width=_WIDEST)
+    width = None if sys.stdout.isatty() else max(_WIDTH_OF_A_FILE, wide.measure(table).maximum)  # files do not wrap
     Console(file=sys.stdout, highlight=False, width=width).print(table)

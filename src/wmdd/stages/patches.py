@@ -15,7 +15,6 @@ from wmdd.runtime.device import Machine
 CROPS = 5  # patches that are looked at in each real image
 SMALLEST = 0.08  # area of a patch
 MOST_IMAGES = 300  # of a class that are worth looking at
-WHOLE = 64  # largest side in pixels at which a patch is a whole image
 
 
 @torch.no_grad()
@@ -27,16 +26,15 @@ def stitched_patches(
     machine: Machine,
     generator: Generator,
     batch_size: int,
-    grid: int | None = None,
+    grid: int,
 ) -> Tensor:
     """``m`` images of class ``k`` from real ``images uint8 [n, C, S, S]`` of it: normalised, ``[m, C, S, S]``.
 
     Random crops of every image are scored by the teacher's cross-entropy with the class. The best crops of different
     images are taken first, then the second best ones; where there are too few for ``m`` images, some are used again.
-    ``grid`` times ``grid`` of them, so much smaller, make an image (None: one up to ``WHOLE`` pixels, else four).
+    ``grid`` times ``grid`` of them, so much smaller, make an image.
     """
     size, crops = images.shape[-1], CROPS * len(images)
-    grid = grid or (1 if size <= WHOLE else 2)
     views = sample_views(crops, size, generator, min_area=SMALLEST, flip=False)
 
     def show(rows: Tensor) -> Tensor:

@@ -95,6 +95,15 @@ def test_auto_follows_the_size_and_the_source(digits: ImageSource) -> None:
     assert large.synthesis.group_size == 2
 
 
+@pytest.mark.parametrize(("size", "grid"), [(64, 1), (65, 2)])
+def test_small_images_are_one_patch(digits: ImageSource, size: int, grid: int) -> None:
+    def resolved(**own: Any) -> Any:
+        return resolve(parse({"data": {"image_size": size}, "synthesis": own}), digits).synthesis.patch_grid
+
+    assert resolved(init="patches") == grid
+    assert resolved(init="patches", patch_grid=3) == 3
+
+
 def test_more_images_than_a_class_has_are_refused(digits: ImageSource) -> None:
     fewest = int(digits.train.labels.bincount().min())
     resolve(parse({"ipc": fewest}), digits)

@@ -16,7 +16,7 @@ from wmdd.stages.patches import CROPS, stitched_patches
 K = 3
 
 
-def stitch(world: World, images: Tensor, m: int, seed: int = 0, batch_size: int = 64, grid: int | None = 2) -> Tensor:
+def stitch(world: World, images: Tensor, m: int, seed: int = 0, batch_size: int = 64, grid: int = 2) -> Tensor:
     return stitched_patches(world.teacher, images, K, m, world.machine, stream(seed, "test"), batch_size, grid)
 
 
@@ -55,9 +55,9 @@ def test_every_image_is_used_before_any_twice_and_none_need_be_left(world: World
     assert not alone.any()
 
 
-def test_a_small_image_is_one_patch(world: World) -> None:
+def test_an_image_of_one_patch(world: World) -> None:
     wanted = entropy(world, plain(12)).argsort()
-    assert shades(world, stitch(world, plain(12), 4, grid=None)).tolist() == wanted[:4, None].repeat(1, 4).tolist()
+    assert shades(world, stitch(world, plain(12), 4, grid=1)).tolist() == wanted[:4, None].repeat(1, 4).tolist()
 
 
 def _tile(stitched: Tensor) -> Tensor:

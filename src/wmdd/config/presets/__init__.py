@@ -49,16 +49,17 @@ def shared_settings(words: str) -> Values:
     """What the presets ``words`` say of everything but how a set is made: what methods of a comparison can share.
 
     Raises:
-        SettingsError: there is no such preset, or one says only how a set is made.
+        SettingsError: there is no such preset, one says only how a set is made, or how many images a class has.
     """
     values: Values = {}
     for word in map(str.strip, words.split(",")):
         mine = _read(word)
+        if "ipc" in mine:
+            name, _, ipc = word.rpartition("-ipc")
+            raise SettingsError(f"preset {word} is {name} with {ipc} images per class: give {name}, and --ipc {ipc}.")
         shared = {section: value for section, value in mine.items() if section not in OF_A_METHOD}
-        if mine and not shared:
-            raise SettingsError(
-                f"preset {word} says only how a set is made, which methods have for themselves: use it as one."
-            )
+        if not shared:
+            raise SettingsError(f"preset {word} says only how a set is made: name it among --methods.")
         values = merge(values, shared)
     return values
 

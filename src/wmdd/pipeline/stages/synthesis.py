@@ -114,7 +114,9 @@ def _start(work: Workspace, k: int, g: int, statistics: ClassStatistics, barycen
     if config.synthesis.init == "patches":
         generator, batch = stream(seed, "patches", k), config.evaluation.batch_size
         members = work.train.take(statistics.index_of(k)[random_rows(features, MOST_IMAGES, generator)])
-        return stitched_patches(work.teacher, members, k, config.ipc, work.machine, generator, batch)
+        grid = config.synthesis.patch_grid
+        assert isinstance(grid, int)
+        return stitched_patches(work.teacher, members, k, config.ipc, work.machine, generator, batch, grid)
     rows = select[config.synthesis.init]()
     chosen = work.train.take(statistics.index_of(k)[rows])
     return work.teacher.preprocessing.normalize(chosen.cpu(), work.machine.dtype)
