@@ -45,8 +45,12 @@ def main() -> None:
     parser.add_argument("--panel", type=Path, help="the images of every method, PNG")
     arguments = parser.parse_args()
     first = arguments.comparisons[0]
+    if arguments.panel and first.is_file():
+        parser.error("a record has no images to draw: give the comparison's folder, or leave --panel out")
     found = read_json(first) if first.is_file() else together(arguments.comparisons)
-    shown = [name for name in found["methods"] if (first / "sets" / name).is_dir()]
+    if len({row["student"] for row in found["rows"]}) > 1:
+        parser.error("a table is of one student, and this comparison has more")
+    shown = [name for name in found.get("methods", ()) if (first / "sets" / name).is_dir()]
     print(table(found["rows"], {name: closeness(first / "sets", name) for name in shown}))
     print(f"\n{lead_table(leads(found['scores']))}")
     print(f"\n{cost_table(found['rows'])}")
@@ -68,7 +72,7 @@ def together(folders: Sequence[Path]) -> dict[str, Any]:
         for name, settings in record["methods"].items():
             if methods.setdefault(name, settings) != settings:
                 raise SystemExit(f"{folder} has another method {name}: make a table of its own of it.")
-    machines = sorted({name for record in records for name in record["machines"]})
+    machines = sorted({name for record in records for name in record.get("machines", ())})
     kept = {name: value for name, value in records[0].items() if name != "epochs"}  # the protocols' names have them
     return kept | {"methods": methods, "machines": machines} | lists | {"leads": leads(lists["scores"])}
 

@@ -166,13 +166,14 @@ def compare(
     settings: Mapping[str, Any] | None = None,
     quiet: bool = True,
 ) -> dict[str, Any]:
-    """Make and score the sets of many ``methods`` with one teacher, one split and one protocol, in the folder ``out``.
+    """Make and score the sets of ``methods`` with one teacher, one split and the same protocols, in the folder ``out``.
 
     ``data`` is as of :func:`distill` (None: that of the comparison in ``out``, or of a new one the embedded digits);
     ``methods`` are presets, or paths to YAML files of barycenters and synthesis settings, or such settings (nested) by
     name (None: all shipped ones, or those that ``out`` has); ``ipc`` and ``seeds`` say how many sets of each;
-    ``preset`` and ``settings`` (dotted names) are what all share. Called again it goes on, and adds what is new.
-    Returns what ``comparison.json`` holds.
+    ``preset`` and ``settings`` (dotted names) are what all share: of a preset not how its own method makes a set, and
+    no setting that a method would not heed. A new comparison has every protocol, unless ``evaluation.protocols`` names
+    some. Called again it goes on, and adds what is new. Returns what ``comparison.json`` holds.
 
     Raises:
         WmddError: a method, the data, a setting or the folder cannot be used; the sentence says why.

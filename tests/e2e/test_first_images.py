@@ -69,3 +69,16 @@ def test_runs_that_are_older_than_a_setting_are_finished_still(
     assert main(["run", str(finished)]) == 0
     assert "synthesis: 0 of 1 unit(s) made, 1 there already" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("artifacts/**/*")} == before
+
+
+def test_lambda_of_a_batch_is_shared_by_its_classes(finished: Path) -> None:
+    words = ["synthesize", str(finished), "--redo", "synthesis", "--synthesis.init", "real", "--steps", "2", "-q"]
+
+    def images(per: str, weight: float) -> torch.Tensor:
+        own = ["--synthesis.statistics_per", per, "--synthesis.statistics", str(weight)]
+        assert main([*words, *own]) == 0
+        return wmdd.load(finished).images
+
+    of_each = images("class", 0.5)
+    assert torch.equal(images("batch", 1.5), of_each)  # three classes
+    assert not torch.equal(images("batch", 0.5), of_each)

@@ -24,7 +24,7 @@ _VERBS = {
     "synthesize": "optimise the images",
     "relabel": "soft-label their augmented views",
     "evaluate": "train and score students, beside random real images",
-    "compare": "make and score the sets of many methods, with one teacher and one protocol",
+    "compare": "make and score the sets of many methods, with one teacher and the same protocols",
     "report": "write the page",
     "export": "hand the distilled set to other tools: image folder, tensors, parquet or shards",
     "push": "put the distilled set on the Hugging Face hub",

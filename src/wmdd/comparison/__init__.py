@@ -1,1 +1,1 @@
-"""Many methods, one teacher, one split, one protocol: who makes the better set."""
+"""Many methods, one teacher, one split, the same protocols: who makes the better set."""
