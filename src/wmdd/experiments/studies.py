@@ -45,21 +45,18 @@ class Study:
     ) -> dict[str, Values]:
         """Settings of barycenters and synthesis of every method, with ``steps`` (None: the scale's) if it makes any.
 
-        ``published_lambda`` (None: ImageNette's) is the weight of those that have the paper's own.
+        ``published_lambda`` (None: ImageNette's) is that of the methods which do not vary it.
         """
         steps = _SMALL_STEPS if steps is None and scale == "small" else steps
         few = {} if steps is None else {"synthesis": {"steps": steps}}
         found = {}
         for name, (preset, changes) in self.methods.items():
-            own = merge(method_settings(preset), changes)
+            base = method_settings(preset)
+            if preset == "wmdd-paper" and published_lambda is not None:
+                base = merge(base, _synthesis(statistics=published_lambda))
+            own = merge(base, changes)
             makes = own.get("synthesis", {}).get("steps", 1) > 0
             found[name] = merge(own, few) if makes else own
-            if (
-                published_lambda is not None
-                and preset == "wmdd-paper"
-                and "statistics" not in changes.get("synthesis", {})
-            ):
-                found[name] = merge(found[name], _synthesis(statistics=published_lambda))
         return found
 
 

@@ -44,11 +44,10 @@ def run_study(
     if scale not in SCALES:
         raise SettingsError(f"--scale is {scale!r}, but should be one of {', '.join(SCALES)}.")
     study = STUDIES[name]
-    own = {key: value for key, value in changes.get("synthesis", {}).items() if key in ("steps", "statistics")}
-    rest = {key: value for key, value in changes.get("synthesis", {}).items() if key not in own}
-    shared = merge({key: value for key, value in changes.items() if key != "synthesis"}, {"synthesis": rest})
-    settings = merge(merge(SETTINGS[scale], {"evaluation": {"students": list(study.students)}}), shared)
-    methods = study.methods_at(scale, own.get("steps"), own.get("statistics"))
+    synthesis = dict(changes.get("synthesis", {}))
+    methods = study.methods_at(scale, synthesis.pop("steps", None), synthesis.pop("statistics", None))
+    settings = merge(SETTINGS[scale], {"evaluation": {"students": list(study.students)}})
+    settings = merge(settings, {**changes, "synthesis": synthesis})
     comparison = asked_for(folder, settings, methods, ipc or study.ipc_at(scale), seeds or SEEDS[scale])
     run_comparison(folder, comparison, reporter)
     record = _record(name, scale, folder)
