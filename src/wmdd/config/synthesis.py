@@ -40,8 +40,8 @@ class SynthesisConfig:
     statistics: NonNegative = setting(10.0, "lambda: weight of the statistics loss")
     statistics_per: Literal["class", "batch"] = setting(
         "class",
-        "what lambda weighs: the statistics loss of each class (class), or its mean over the classes that share a batch "
-        "of a hundred (batch), as it is published",
+        "what lambda weighs: the statistics loss of each class (class), or its mean over the classes that share a "
+        "batch of a hundred (batch), as it is published",
     )
     statistics_of: Literal["class", "all"] = setting(
         "class", "match the statistics of each class, or those of a whole group to those of all real images (SRe2L)"
