@@ -17,15 +17,14 @@ third: what a set took, and hard-label recovery (arXiv 2505.13300).
 import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
+from spread import paired_difference
 from wmdd.storage.images import read_png
 from wmdd.storage.json import read_json, write_json
 from wmdd.storage.tensors import read_tensors
@@ -89,18 +88,19 @@ def leads(scores: Sequence[Row]) -> list[dict[str, Any]]:
     for (protocol, student, ipc), by_method in top1.items():
         ours = by_method.get(OURS, {})
         for method, theirs in by_method.items():
-            pairs = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-            if method != OURS and pairs:
-                error = stdev(pairs) / sqrt(len(pairs)) if len(pairs) > 1 else None
+            seeds = sorted(ours.keys() & theirs.keys())
+            if method != OURS and seeds:
+                mine, others = [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
+                lead, error = paired_difference(mine, others) if len(seeds) > 1 else (mine[0] - others[0], None)
                 found.append(
                     {
                         "protocol": protocol,
                         "student": student,
                         "ipc": ipc,
                         "less": method,
-                        "lead": mean(pairs),
+                        "lead": lead,
                         "error": error,
-                        "seeds": len(pairs),
+                        "seeds": len(seeds),
                     }
                 )
     return found
