@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from coloured_images import Refused, snapshot
+from safetensors import safe_open
+from safetensors.torch import load_file
 
 from wmdd.cli.main import main
 from wmdd.comparison.settings import asked_for
@@ -72,6 +74,19 @@ def test_all_sets_have_the_teacher_of_one_training(begun: Path) -> None:
     assert len({path.stat().st_ino for path in weights}) == 1
     images = [path.read_bytes() for path in begun.glob("sets/random/ipc-001/*/artifacts/synthesis/*/*/*.png")]
     assert len(set(images)) > 3  # another seed draws other images
+
+
+def test_every_seed_draws_its_own_atoms_and_views(begun: Path) -> None:
+    for seed in (0, 1):
+        (path,) = begun.glob(f"sets/herding/ipc-002/seed-{seed}/artifacts/barycenters/*.safetensors")
+        with safe_open(path, "pt") as file:
+            assert file.metadata()["seed"] == str(seed)
+    boxes = [
+        load_file(path)["box"]
+        for path in sorted(begun.glob("sets/herding/ipc-002/seed-*/artifacts/relabel/wmdd-2-*.safetensors"))
+    ]
+    assert len(boxes) == 2
+    assert not boxes[0].equal(boxes[1])
 
 
 def test_the_same_again_makes_nothing_and_prints_the_table(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ class SynthesisConfig:
     patch_grid: Auto | Count = setting(
         "auto", "patches along each side of such a stitched image; auto: 1 up to 64 px, else 2, as RDED has them"
     )
-    seed: Auto | Natural = setting("auto", "seed of the first images and of the views; auto: the run's")
+    seed: Auto | Natural = setting("auto", "seed of the set: of atoms, first images and all views; auto: the run's")
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
     lr: Positive = setting(0.1, "peak learning rate, in units of the normalised pixels; cosine decay")
     feature: NonNegative = setting(1.0, "weight of the feature loss")

@@ -58,7 +58,7 @@ class Workspace:
 
     @property
     def synthesis_seed(self) -> int:
-        """The seed of the first images and of the views in synthesis."""
+        """The seed of a set: of its atoms, its first images, and the views in synthesis and of students."""
         assert self.config.synthesis.seed != "auto", "settings are resolved before work begins"
         return self.config.synthesis.seed
 

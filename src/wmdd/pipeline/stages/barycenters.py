@@ -14,7 +14,7 @@ class BarycentersStage(Stage):
     """A unit is a group of classes."""
 
     name = "barycenters"
-    settings = ("barycenters", "ipc", "seed")
+    settings = ("barycenters", "ipc", "seed", "synthesis.seed")
     needs = ("statistics",)
 
     def units(self, work: Workspace) -> Sequence[Unit]:
@@ -29,7 +29,7 @@ class BarycentersStage(Stage):
             classes,
             config.ipc,
             config.barycenters,
-            config.seed,
+            work.synthesis_seed,
             device=work.machine.device,
             log=context,
         )

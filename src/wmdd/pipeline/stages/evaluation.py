@@ -27,7 +27,7 @@ class EvaluationStage(Stage):
     """A unit is one student."""
 
     name = "evaluation"
-    settings = ("evaluation.labels", "teacher.stem", "seed", "ipc", "data.flip", "runtime.precision")
+    settings = ("evaluation.labels", "teacher.stem", "seed", "synthesis.seed", "ipc", "data.flip", "runtime.precision")
     needs = ("teacher", "synthesis")
 
     def units(self, work: Workspace) -> Sequence[Unit]:
@@ -110,7 +110,7 @@ def _labels_and_views(
         )
 
     def plan(epoch: int) -> EpochViews:
-        return plan_epoch(protocol, epoch, count, work.image_size, work.config.seed, flip=work.flip)
+        return plan_epoch(protocol, epoch, count, work.image_size, work.synthesis_seed, flip=work.flip)
 
     return online_labels(work.teacher, work.machine), plan
 
