@@ -20,6 +20,25 @@ def test_a_divergence_as_feature_loss(kind: str, finished: Path) -> None:
     assert terms["feature"] > 0
 
 
+def test_images_of_no_atom_weigh_alike(finished: Path) -> None:
+    """Atoms' weights are none of theirs, though ``weighted`` asks for weights."""
+    words = [
+        "--redo",
+        "synthesis",
+        "--synthesis.feature_loss",
+        "wasserstein",
+        "--synthesis.init",
+        "noise",
+        "--steps",
+        "9",
+    ]
+    images = []
+    for weighted in ("true", "false"):
+        assert main(["synthesize", str(finished), *words, "--synthesis.weighted", weighted, "-q"]) == 0
+        images.append([path.read_bytes() for path in sorted(finished.rglob("artifacts/synthesis/**/*.png"))])
+    assert images[0] == images[1] != []
+
+
 def test_an_unknown_feature_loss_is_refused_with_the_known_ones(
     colours: Path, tmp_path: Path, refused: Refused
 ) -> None:

@@ -35,7 +35,8 @@ class SynthesisConfig:
     feature_loss: FeatureLoss = setting(
         "norm",
         "squared or norm: the distance to the atoms, its square or plain; wasserstein, sinkhorn, sliced, mmd-gaussian, "
-        "mmd-energy or mmd-linear (of mean features): that divergence from the class's real features",
+        "mmd-energy or mmd-linear (of mean features): that divergence from the class's real features, squared or "
+        "plain as statistics_loss is",
     )
     statistics: NonNegative = setting(10.0, "lambda: weight of the statistics loss")
     statistics_per: Literal["class", "batch"] = setting(
@@ -46,7 +47,9 @@ class SynthesisConfig:
     statistics_of: Literal["class", "all"] = setting(
         "class", "match the statistics of each class, or those of a whole group to those of all real images (SRe2L)"
     )
-    statistics_loss: Literal["squared", "norm"] = setting("norm", "distance of the statistics: square, or plain norm")
+    statistics_loss: Literal["squared", "norm"] = setting(
+        "norm", "distance of the statistics: squared, or the plain norm"
+    )
     weighted: bool = setting(
         False, "weight the synthetic images by their atoms' weights, in the statistics and in a divergence"
     )
@@ -74,11 +77,19 @@ class SynthesisConfig:
         return self.init != "noise"
 
     def per_class(self, num_classes: int, ipc: int) -> "SynthesisConfig":
-        """The same with the weight of each class's statistics loss: lambda / K_b where lambda is that of a batch."""
+        """The same with the weights of each class's losses where lambda is that of a batch.
+
+        Of the K_b classes in a batch the feature loss is published as a sum, the other two as means: a K_b-th.
+        """
         if self.statistics_per == "class":
             return self
-        together = min(num_classes, max(1, PUBLISHED_BATCH // ipc))  # K_b, classes in a batch
-        return replace(self, statistics=self.statistics / together, statistics_per="class")
+        together = min(num_classes, max(1, PUBLISHED_BATCH // ipc))  # K_b
+        return replace(
+            self,
+            statistics=self.statistics / together,
+            cross_entropy=self.cross_entropy / together,
+            statistics_per="class",
+        )
 
     def __post_init__(self) -> None:
         if self.steps and not (self.feature or self.statistics or self.cross_entropy):

@@ -4,6 +4,10 @@ Against its real features, a class is two measures, ``sum_j w_kj delta(h(s_kj))`
 whose divergences are those of :mod:`wmdd.ot`. What belongs to the real measure alone (its own term, its scale) is found
 once: it does not move, and it is the costly part. So a step takes ``m n_k`` distances for a class, not ``n_k^2``.
 
+Every divergence is brought to what the distance to the atoms is, squared distances of features summed over the m
+images, so that a lambda means the same beside each of them: ``m W_2^2``, ``m D SW_2^2`` (a direction sees a D-th of a
+squared distance), ``m sigma^2 MMD^2`` (where means are close, ``MMD^2 = ||mean - mean||^2 / sigma^2``).
+
 Stages compose the two, as losses and transport know nothing of each other.
 """
 
@@ -18,6 +22,7 @@ from torch.nn.functional import pad
 from wmdd.config.synthesis import FeatureLoss
 from wmdd.core.errors import DataError
 from wmdd.losses import feature_loss
+from wmdd.losses.norms import root
 from wmdd.ot import (
     SinkhornProblem,
     median_distance,
@@ -38,24 +43,38 @@ DIRECTIONS = 100  # of the sliced distance, drawn anew for every class and step
 Match = Callable[[int, Tensor, Tensor], Tensor]
 """``(step, features [G, m, D], weights [G, m]) -> [G]``: the feature loss of every class; rows of weights sum to 1."""
 
-Pairwise = Literal["squared", "norm"]
+Power = Literal["squared", "norm"]
 
 
 def compares_measures(kind: FeatureLoss) -> bool:
     """Whether a feature loss compares with the real features instead of the atoms, one by one."""
-    return kind not in get_args(Pairwise)
+    return kind not in get_args(Power)
 
 
-def feature_match(kind: FeatureLoss, classes: Sequence[int], atoms: Tensor, real: Sequence[Tensor], seed: int) -> Match:
+def feature_match(
+    kind: FeatureLoss, power: Power, classes: Sequence[int], atoms: Tensor, real: Sequence[Tensor], seed: int
+) -> Match:
     """The feature loss ``kind`` of ``classes`` with ``atoms [G, m, D]`` and ``real`` features ``[n_k, D]`` of each.
 
-    Classes do not influence one another; the directions of ``sliced`` come from a stream for each class and step, so
-    that a step is the same whatever came before it. Raises ``DataError`` when real features are needed and missing.
+    ``power`` is that of a divergence: as it is, a sum of squares, or its root, a plain norm. Classes do not influence
+    one another; the directions of ``sliced`` come from a stream for each class and step, so that a step is the same
+    whatever came before it. Raises ``DataError`` when real features are needed and missing.
     """
     if kind == "squared" or kind == "norm":
         return partial(_to_atoms, atoms, kind)
     if len(real) != len(classes):
         raise DataError(f"feature loss {kind!r} needs the real features of {len(classes)} classes, not of {len(real)}.")
+    divergence = _divergence(kind, classes, real, seed)
+
+    def match(step: int, features: Tensor, weights: Tensor) -> Tensor:
+        squares = features.shape[1] * divergence(step, features, weights)
+        return squares if power == "squared" else root(squares)
+
+    return match
+
+
+def _divergence(kind: FeatureLoss, classes: Sequence[int], real: Sequence[Tensor], seed: int) -> Match:
+    """The divergence in squared units of the features, a mean over images."""
     if kind == "sliced":
         return partial(_sliced, classes, real, seed)
     if kind == "wasserstein":
@@ -67,7 +86,7 @@ def feature_match(kind: FeatureLoss, classes: Sequence[int], atoms: Tensor, real
     return _mmd(real, gaussian=kind == "mmd-gaussian")
 
 
-def _to_atoms(atoms: Tensor, kind: Pairwise, step: int, features: Tensor, weights: Tensor) -> Tensor:
+def _to_atoms(atoms: Tensor, kind: Power, step: int, features: Tensor, weights: Tensor) -> Tensor:
     return feature_loss(features, atoms, kind)
 
 
@@ -78,10 +97,12 @@ def _wasserstein(real: Sequence[Tensor], step: int, features: Tensor, weights: T
 def _sliced(
     classes: Sequence[int], real: Sequence[Tensor], seed: int, step: int, features: Tensor, weights: Tensor
 ) -> Tensor:
-    def directions(k: int) -> Tensor:
-        return random_directions(DIRECTIONS, features.shape[2], stream(seed, "directions", k, step))
+    width = features.shape[2]
 
-    return torch.stack(
+    def directions(k: int) -> Tensor:
+        return random_directions(DIRECTIONS, width, stream(seed, "directions", k, step))
+
+    return width * torch.stack(
         [
             sliced_wasserstein2(x, y, directions(k), a)
             for k, x, y, a in zip(classes, features, real, weights, strict=True)
@@ -90,12 +111,17 @@ def _sliced(
 
 
 def _mmd(real: Sequence[Tensor], *, gaussian: bool) -> Match:
-    """Squared MMD. The bandwidth is the median distance of the real features: fixed, so that the aim does not move."""
+    """``sigma^2 MMD^2``, or ``sigma`` times the energy distance, which is a distance and not its square.
+
+    sigma, the bandwidth too, is the median distance of the real features: fixed, so that the aim does not move.
+    """
     points = [y.double() for y in real]
     masses = [_uniform(len(y), y) for y in points]
+    sigmas = [median_distance(y) for y in points]
     kernels: list[Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = [
-        partial(gaussian_mean, bandwidth=median_distance(y)) if gaussian else _minus_distance for y in points
+        partial(gaussian_mean, bandwidth=sigma) if gaussian else _minus_distance for sigma in sigmas
     ]
+    units = torch.stack(sigmas) ** (2 if gaussian else 1)
     own = [kernel(y, y, b, b) for kernel, y, b in zip(kernels, points, masses, strict=True)]
 
     def match(step: int, features: Tensor, weights: Tensor) -> Tensor:
@@ -103,7 +129,7 @@ def _mmd(real: Sequence[Tensor], *, gaussian: bool) -> Match:
             kernel(x, x, a, a) - 2 * kernel(x, y, a, b) + rest
             for kernel, x, y, a, b, rest in zip(kernels, features, points, weights.double(), masses, own, strict=True)
         ]
-        return at_least_zero(torch.stack(found)).to(features.dtype)
+        return (units * at_least_zero(torch.stack(found))).to(features.dtype)
 
     return match
 

@@ -78,7 +78,9 @@ def synthesize(
     """
     savepoint = savepoint or Savepoint()
     problem = _place(problem, machine, with_real=compares_measures(config.feature_loss))
-    match = feature_match(config.feature_loss, problem.classes, problem.atoms, problem.real, seed)
+    match = feature_match(
+        config.feature_loss, config.statistics_loss, problem.classes, problem.atoms, problem.real, seed
+    )
     size, ipc = problem.start.shape[-1], problem.start.shape[1]
     lower, upper = teacher.preprocessing.bounds(problem.start)
     pixels = Pixels(column_major(problem.start.flatten(0, 1)), lower, upper)

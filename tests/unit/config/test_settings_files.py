@@ -1,7 +1,7 @@
 """Settings files and presets: misspelt keys and wrong values are refused in one sentence, presets resolve."""
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,9 @@ def test_the_papers_preset_says_what_the_paper_says() -> None:
     # lambda weighs the mean over the classes of a batch: ten of ten images, two of fifty, no more than there are
     weights = [config.synthesis.per_class(*of).statistics for of in ((10, 1), (10, 10), (10, 50), (200, 1), (200, 200))]
     assert weights == [1.0, 1.0, 5.0, 0.1, 10.0]
+    # beside a cross-entropy, a mean over the batch as well, it stays what it is
+    alone = replace(config.synthesis, feature=0.0, cross_entropy=1.0).per_class(10, 10)
+    assert alone.statistics / alone.cross_entropy == pytest.approx(10)
     assert (config.barycenters.solver, config.barycenters.iterations) == ("paper", 10)
     assert (config.teacher.epochs, config.teacher.lr, config.teacher.batch_size) == (50, 0.025, 32)
     (protocol,) = config.evaluation.chosen_protocols(100)

@@ -38,31 +38,34 @@ def features(seed: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
 
 
 def literal(kind: str, k: int, step: int, x: Tensor, y: Tensor, a: Tensor) -> Tensor:
-    """What the loss of one class should be, by the public functions alone."""
+    """What the loss of one class should be, by the public functions alone: in squared units, of m images."""
+    sigma, (m, width) = median_distance(y), x.shape
     if kind == "wasserstein":
-        return wasserstein2(x, y, a)
+        return m * wasserstein2(x, y, a)
     if kind == "sinkhorn":
-        return sinkhorn_divergence(x, y, a, epsilon=float(squared_distances(y, y).mean()) / 20)
+        return m * sinkhorn_divergence(x, y, a, epsilon=float(squared_distances(y, y).mean()) / 20)
     if kind == "sliced":
-        directions = random_directions(DIRECTIONS, 6, stream(7, "directions", k, step))
-        return sliced_wasserstein2(x, y, directions, a)
+        directions = random_directions(DIRECTIONS, width, stream(7, "directions", k, step))
+        return m * width * sliced_wasserstein2(x, y, directions, a)
     if kind == "mmd-gaussian":
-        return gaussian_mmd2(x, y, a, bandwidth=median_distance(y))
+        return m * sigma**2 * gaussian_mmd2(x, y, a, bandwidth=sigma)
     if kind == "mmd-linear":
-        return (sum(mass * point for mass, point in zip(a, x, strict=True)) - y.sum(0) / len(y)).square().sum()
-    return energy_distance(x, y, a)
+        return m * (sum(mass * point for mass, point in zip(a, x, strict=True)) - y.sum(0) / len(y)).square().sum()
+    return m * sigma * energy_distance(x, y, a)
 
 
+@pytest.mark.parametrize("power", ["squared", "norm"])
 @pytest.mark.parametrize("kind", DIVERGENCES)
-def test_each_class_has_the_divergence_of_its_measures(kind: Any) -> None:
+def test_each_class_has_the_divergence_of_its_measures(kind: Any, power: Any) -> None:
     mine, weights, real = features()
     mine.requires_grad_()
-    match = feature_match(kind, CLASSES, mine.detach(), real, 7)
+    match = feature_match(kind, power, CLASSES, mine.detach(), real, 7)
     found = match(5, mine, weights)
     (gradient,) = torch.autograd.grad(found.sum(), mine)
     for g, k in enumerate(CLASSES):
         x = mine[g].detach().clone().requires_grad_()
-        expected = literal(kind, k, 5, x, real[g], weights[g])
+        squares = literal(kind, k, 5, x, real[g], weights[g])
+        expected = squares if power == "squared" else squares.sqrt()
         torch.testing.assert_close(found[g], expected, rtol=1e-6, atol=1e-9)
         torch.testing.assert_close(gradient[g], torch.autograd.grad(expected, x)[0], rtol=1e-4, atol=1e-6)
 
@@ -71,7 +74,7 @@ def test_each_class_has_the_divergence_of_its_measures(kind: Any) -> None:
 def test_only_sliced_depends_on_step_and_seed(kind: Any) -> None:
     mine, weights, real = features()
     first, again, later, other = (
-        feature_match(kind, CLASSES, mine, real, seed)(step, mine, weights)
+        feature_match(kind, "norm", CLASSES, mine, real, seed)(step, mine, weights)
         for seed, step in ((0, 1), (0, 1), (0, 2), (1, 1))
     )
     assert torch.equal(first, again)
@@ -79,14 +82,28 @@ def test_only_sliced_depends_on_step_and_seed(kind: Any) -> None:
     assert torch.equal(first, other) == (kind != "sliced")
 
 
+def test_divergences_weigh_what_distances_to_atoms_do() -> None:
+    """Real features that are all moved by one vector: every image is off by it, whatever is compared."""
+    _, _, real = features()
+    mine, even = real[1][None] + 0.01, torch.full((1, 30), 1 / 30, dtype=torch.float64)
+    expected = float(feature_match("squared", "squared", (3,), real[1][None], (), 0)(0, mine, even))
+    for kind in ("wasserstein", "mmd-linear"):
+        found = feature_match(kind, "squared", (3,), mine, real[1:], 0)(0, mine, even)  # type: ignore[arg-type]
+        assert float(found) == pytest.approx(expected, rel=1e-6)
+    # The kernel sees a part of it, and a hundred directions scatter.
+    for kind, least, most in (("mmd-gaussian", 0.3, 1), ("sliced", 0.8, 1.2)):
+        found = feature_match(kind, "squared", (3,), mine, real[1:], 0)(0, mine, even)  # type: ignore[arg-type]
+        assert least * expected < float(found) <= most * expected
+
+
 @pytest.mark.parametrize("kind", DIVERGENCES)
 def test_the_real_features_themselves_cost_nothing(kind: Any) -> None:
     _, _, real = features()
     whole = real[0][None]
     even = torch.full((1, 9), 1 / 9, dtype=torch.float64)
-    found = feature_match(kind, (3,), whole, real[:1], 0)(0, whole, even)
+    found = feature_match(kind, "squared", (3,), whole, real[:1], 0)(0, whole, even)
     assert float(found) == pytest.approx(0, abs=1e-8)
-    single = feature_match(kind, (3,), whole[:, :1], (real[0][:1],), 0)(0, whole[:, :1] + 1, even[:, :1] * 9)
+    single = feature_match(kind, "squared", (3,), whole[:, :1], (real[0][:1],), 0)(0, whole[:, :1] + 1, even[:, :1] * 9)
     assert 0 < float(single) < 100  # a class of one image has no scale of its own
 
 
@@ -95,7 +112,7 @@ def test_real_features_are_needed(kind: Any) -> None:
     mine, _, real = features()
     for given in ((), real[:1]):
         with pytest.raises(DataError, match=r"needs the real features of 2 classes, not of [01]\."):
-            feature_match(kind, CLASSES, mine, given, 0)
+            feature_match(kind, "norm", CLASSES, mine, given, 0)
 
 
 def test_distances_to_atoms_need_no_real_features(world: World) -> None:

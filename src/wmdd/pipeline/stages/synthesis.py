@@ -42,7 +42,7 @@ class SynthesisStage(Stage):
             SynthesisProblem(
                 tuple(classes),
                 barycenters.atoms,
-                barycenters.weights,
+                barycenters.weights if work.config.synthesis.follows_atoms else _even(barycenters.weights),
                 load_pooled_moments(work.run) if work.config.synthesis.statistics_of == "all" else statistics.moments,
                 torch.stack([_start(work, k, g, statistics, barycenters) for g, k in enumerate(classes)]),
                 real=tuple(map(statistics.features_of, classes)) if compares else (),
@@ -98,6 +98,11 @@ class SynthesisStage(Stage):
             },
         )
         return [*paths, facts]
+
+
+def _even(weights: Tensor) -> Tensor:
+    """Those of images that belong to no atom."""
+    return torch.full_like(weights, 1 / weights.shape[1])
 
 
 def _start(work: Workspace, k: int, g: int, statistics: ClassStatistics, barycenters: Barycenters) -> Tensor:
