@@ -15,6 +15,7 @@ from wmdd.cli.main import main
 from wmdd.comparison.settings import asked_for
 from wmdd.config import PROTOCOLS, SynthesisConfig
 from wmdd.config.presets import shared_settings
+from wmdd.core.errors import SettingsError
 
 QUICK = [
     *("--image-size", "16", "--data.workers", "1", "--teacher-epochs", "2", "--evaluation.epochs", "2"),
@@ -130,6 +131,8 @@ def test_what_cannot_be_compared_is_refused(
     refused([*new, "--seeds", "-1"], "--seeds", "at least 1")
     (tmp_path / "all.yaml").write_text("teacher:\n  epochs: 3\n")
     refused([*new, "--methods", tmp_path / "all.yaml"], "all.yaml sets teacher", "barycenters and synthesis")
+    (tmp_path / "all.yaml").write_text("synthesis:\n  seed: 7\n")
+    refused([*new, "--methods", tmp_path / "all.yaml"], "all.yaml sets synthesis.seed", "each set's own")
     (tmp_path / "a b.yaml").write_text("synthesis:\n  steps: 3\n")
     refused([*new, "--methods", tmp_path / "a b.yaml"], "'a b'", "letters")
     (tmp_path / "mine.yaml").write_text("synthesis:\n  steps: 3\n")
@@ -205,6 +208,9 @@ def test_a_damaged_comparison_is_refused(tmp_path: Path, refused: Refused) -> No
 def test_what_methods_have_for_themselves_is_not_shared(colours: Path, tmp_path: Path, refused: Refused) -> None:
     new = ["compare", tmp_path / "who", "--data", colours, "-q"]
     refused([*new, "--synthesis.lr", "0.05"], "synthesis.lr is method sre2l's own (0.25)", "0.05 would have no effect")
+    # a value that is the default says no less what is wanted
+    refused([*new, "--steps", "200", "--methods", "sre2l"], "synthesis.steps is method sre2l's own (4000)")
+    refused([*new, "--synthesis.patch_grid", "2", "--methods", "wmdd"], "synthesis.patch_grid has no effect")
     refused([*new, "--steps", "9", "--methods", "herding"], "synthesis.steps has no effect on random, herding")
     refused([*new, "--solver", "exact", "--methods", "dm,mmd"], "barycenters.solver has no effect on random, dm, mmd")
     refused([*new, "--preset", "wmdd-noise"], "preset wmdd-noise says only how a set is made: name it among --methods")
@@ -223,6 +229,16 @@ def test_a_preset_of_a_method_lends_its_teacher_and_protocol_alone(tmp_path: Pat
     assert (configs["wmdd-paper"].synthesis.init, configs["wmdd-paper"].barycenters.solver) == ("noise", "paper")
     assert {config.teacher.lr for config in configs.values()} == {0.025}
     assert comparison.shared.evaluation.protocols == ("wmdd-paper",)
+
+
+def test_a_flag_of_the_methods_that_heed_it(tmp_path: Path) -> None:
+    comparison = asked_for(tmp_path / "who", {"synthesis": {"patch_grid": 2}}, ["rded", "wmdd"])
+    assert {comparison.config_of(member).synthesis.patch_grid for member in comparison.members()} == {2}
+
+
+def test_the_baseline_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="'random' is what all are compared with"):
+        asked_for(tmp_path / "who", {}, {"random": {"synthesis": {"steps": 3}}})
 
 
 def test_a_new_comparison_has_every_protocol(tmp_path: Path) -> None:

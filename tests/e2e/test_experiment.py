@@ -144,15 +144,30 @@ def test_at_the_papers_size_every_method_keeps_its_own_settings(tmp_path: Path) 
 
 
 def test_a_flag_that_methods_would_not_heed_is_refused(tmp_path: Path, refused: Refused) -> None:
-    words = ["experiment", "ablation", "--out", tmp_path / "out", "--synthesis.lr", "0.5"]
-    refused(words, "synthesis.lr is method wasserstein-class's own (0.25)", "0.5 would have no effect")
+    def words(name: str, *flags: str) -> list[object]:
+        return ["experiment", name, "--out", tmp_path / "out", *flags]
+
+    refused(
+        words("ablation", "--synthesis.min_crop", "0.5"),
+        "synthesis.min_crop is method wasserstein-class's own (0.08)",
+        "0.5 would have no effect",
+    )
+    for name in ("lambda", "mmd"):
+        refused(
+            words(name, "--synthesis.statistics", "3"), f"synthesis.statistics has no effect on the methods of {name}"
+        )
+    refused(words("main", "--synthesis.statistics", "much"), "synthesis.statistics", "'much'")
 
 
-def test_lambda_is_of_the_papers_own_settings_alone() -> None:
+def test_what_is_published_for_other_data_is_of_the_papers_own_settings_alone() -> None:
+    def values(name: str, key: str) -> list[float | None]:
+        methods = STUDIES[name].methods_at("paper", published={"statistics": 300, "lr": 0.1})
+        return [settings.get("synthesis", {}).get(key) for settings in methods.values()]
+
     def weights(name: str) -> list[float | None]:
-        methods = STUDIES[name].methods_at("paper", published_lambda=300)
-        return [settings.get("synthesis", {}).get("statistics") for settings in methods.values()]
+        return values(name, "statistics")
 
+    assert values("main", "lr") == [None, None, 0.25, 0.25, 0.1, None]
     assert weights("main") == [None, 0.0, 0.01, 0.01, 300, None]
     assert weights("ablation") == [300] * 4
     assert weights("mmd") == [0.0, 0.0]

@@ -12,7 +12,7 @@ _EPILOG = """\
 examples:
   wmdd experiment figure2
   wmdd experiment ablation                                       on the digits, minutes on two cores
-  wmdd experiment ablation --scale paper --data ~/imagenette     ImageNette at 224 px, as published
+  wmdd experiment main --scale paper --data ~/imagenette         ImageNette at 224 px, as published
 
 All but figure2 are comparisons (see `wmdd compare --help`): they go on where they were, and take the same settings.
 Each writes a table, a figure and JSON, with the published figures beside ours. Defaults named below are those of

@@ -146,7 +146,7 @@ def asked_for(
         if key in (changes.get(section, {}) if section else changes):
             raise SettingsError(f"{name} is each set's own in a comparison: leave it out (and see --ipc and --seeds).")
     chosen = read_methods(methods if methods is not None else () if there else METHODS)
-    _refuse_without_effect(shared, known.settings, changes, {**known.methods, **chosen})
+    _refuse_without_effect(shared, changes, {**known.methods, **chosen})
     wanted = Comparison(
         to_values(_with_whole_paths(shared)),
         chosen,
@@ -156,13 +156,12 @@ def asked_for(
     return there.with_all_of(wanted, folder) if there else wanted
 
 
-def _refuse_without_effect(shared: RunConfig, known: Values, changes: Values, methods: Mapping[str, Values]) -> None:
-    """Refuse what all are to share from now on, but a method has for itself, or no method makes use of."""
-    now, before = dotted(shared), dotted(parse(known))
-    asked = [f"{section}.{key}" for section in OF_A_METHOD for key in changes.get(section, {})]
-    for name in (name for name in asked if now[name] != before[name]):
+def _refuse_without_effect(shared: RunConfig, changes: Values, methods: Mapping[str, Values]) -> None:
+    """Refuse what all are to share, but a method has for itself, or no method makes use of."""
+    now = dotted(shared)
+    for name in [f"{section}.{key}" for section in OF_A_METHOD for key in changes.get(section, {})]:
         section, _, key = name.partition(".")
-        makers = {method: own for method, own in methods.items() if _uses(section, own)}
+        makers = {method: own for method, own in methods.items() if _uses(name, own)}
         if not makers:
             raise SettingsError(f"{name} has no effect on {', '.join(methods)}: leave it out.")
         for method, own in makers.items():
@@ -173,10 +172,12 @@ def _refuse_without_effect(shared: RunConfig, known: Values, changes: Values, me
                 )
 
 
-def _uses(section: str, own: Values) -> bool:
-    """Whether a method with these settings makes use of ``section``: of barycenters if its images belong to atoms."""
+def _uses(name: str, own: Values) -> bool:
+    """Whether a method with these settings makes use of setting ``name``: of atoms if its images belong to them."""
     synthesis = parse(own).synthesis
-    return synthesis.follows_atoms if section == "barycenters" else synthesis.steps > 0
+    if name.startswith("barycenters."):
+        return synthesis.follows_atoms
+    return synthesis.init == "patches" if name == "synthesis.patch_grid" else synthesis.steps > 0
 
 
 def _with_whole_paths(config: RunConfig) -> RunConfig:
@@ -198,6 +199,8 @@ def read_methods(wanted: Sequence[str] | Mapping[str, Values]) -> dict[str, Valu
     if isinstance(wanted, Mapping):
         for name, values in wanted.items():
             _check_method(name, values, f"method {name!r}")
+        if wanted.get(BASELINE, method_settings(BASELINE)) != method_settings(BASELINE):
+            raise SettingsError(f"method {BASELINE!r} is what all are compared with: give yours another name.")
         return {**read_methods(()), **wanted}
     found: dict[str, Values] = {}
     for word in map(str, (BASELINE, *wanted)):
@@ -223,6 +226,8 @@ def _check_method(name: str, values: Values, origin: str) -> None:
     for section in values:
         if section not in OF_A_METHOD:
             raise SettingsError(f"{origin} sets {section}, but methods differ in {' and '.join(OF_A_METHOD)} alone.")
+    if "seed" in (values.get("synthesis") or {}):
+        raise SettingsError(f"{origin} sets synthesis.seed, which is each set's own in a comparison: leave it out.")
     if not name.replace("-", "").replace("_", "").isalnum():
         raise SettingsError(f"{origin} names its method {name!r}: use letters, digits, - and _ alone.")
     parse(values, origin)

@@ -18,6 +18,11 @@ SETTINGS: Mapping[Scale, Values] = {
 differ little by chance; or ImageNette at 224 px as the paper has it."""
 
 _SMALL_STEPS = 200
+_PAPER = "wmdd-paper"
+
+FOR_EACH_DATA = ("statistics", "lr")
+"""Settings of synthesis that the paper has for each data set: lambda and the learning rate."""
+
 SEEDS: Mapping[Scale, int] = {"small": 2, "paper": 3}
 
 
@@ -40,20 +45,26 @@ class Study:
         """Images per class where none are asked for."""
         return self.small_ipc if scale == "small" else self.ipc
 
+    def follows(self, key: str) -> bool:
+        """Whether a method has what is published for ``key`` of synthesis, which differs between data sets."""
+        return any(
+            preset == _PAPER and key not in changes.get("synthesis", {}) for preset, changes in self.methods.values()
+        )
+
     def methods_at(
-        self, scale: Scale, steps: int | None = None, published_lambda: float | None = None
+        self, scale: Scale, steps: int | None = None, published: Mapping[str, Any] | None = None
     ) -> dict[str, Values]:
         """Settings of barycenters and synthesis of every method, with ``steps`` (None: the scale's) if it makes any.
 
-        ``published_lambda`` (None: ImageNette's) is that of the methods which do not vary it.
+        ``published`` is what the paper has of ``FOR_EACH_DATA`` for other data than ImageNette.
         """
         steps = _SMALL_STEPS if steps is None and scale == "small" else steps
         few = {} if steps is None else {"synthesis": {"steps": steps}}
         found = {}
         for name, (preset, changes) in self.methods.items():
             base = method_settings(preset)
-            if preset == "wmdd-paper" and published_lambda is not None:
-                base = merge(base, _synthesis(statistics=published_lambda))
+            if preset == _PAPER:
+                base = merge(base, _synthesis(**(published or {})))
             own = merge(base, changes)
             makes = own.get("synthesis", {}).get("steps", 1) > 0
             found[name] = merge(own, few) if makes else own
@@ -69,7 +80,7 @@ def _preset(name: str) -> tuple[str, Values]:
 
 
 def _paper(**settings: Any) -> tuple[str, Values]:
-    return "wmdd-paper", _synthesis(**settings)
+    return _PAPER, _synthesis(**settings)
 
 
 _CROSS_ENTROPY = {"feature": 0.0, "cross_entropy": 1.0}

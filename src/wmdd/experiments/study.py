@@ -12,7 +12,7 @@ from wmdd.config.load import Values, merge
 from wmdd.core.errors import SettingsError
 from wmdd.experiments.figures import draw
 from wmdd.experiments.published import PUBLISHED
-from wmdd.experiments.studies import SCALES, SEEDS, SETTINGS, STUDIES, Scale, Study
+from wmdd.experiments.studies import FOR_EACH_DATA, SCALES, SEEDS, SETTINGS, STUDIES, Scale, Study
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.runtime.progress import Reporter
 from wmdd.storage.atomic import write_bytes, write_text
@@ -36,16 +36,19 @@ def run_study(
     """Do what is missing of experiment ``name`` in ``folder``, a comparison; paths of its JSON, table and figure.
 
     ``scale`` chooses data, network, steps and epochs; ``changes`` (nested) are laid over them: steps over those of all
-    that make any, statistics as the published lambda over that of the paper's own settings.
+    that make any, lambda and learning rate over those of the paper's own settings, as published for other data.
 
     Raises:
-        WmddError: as of a comparison; or the scale is unknown.
+        WmddError: as of a comparison; or the scale is unknown, or no method has the paper's own.
     """
     if scale not in SCALES:
         raise SettingsError(f"--scale is {scale!r}, but should be one of {', '.join(SCALES)}.")
     study = STUDIES[name]
     synthesis = dict(changes.get("synthesis", {}))
-    methods = study.methods_at(scale, synthesis.pop("steps", None), synthesis.pop("statistics", None))
+    published = {key: synthesis.pop(key) for key in FOR_EACH_DATA if key in synthesis}
+    for key in (key for key in published if not study.follows(key)):
+        raise SettingsError(f"synthesis.{key} has no effect on the methods of {name}: leave it out.")
+    methods = study.methods_at(scale, synthesis.pop("steps", None), published)
     settings = merge(SETTINGS[scale], {"evaluation": {"students": list(study.students)}})
     settings = merge(settings, {**changes, "synthesis": synthesis})
     comparison = asked_for(folder, settings, methods, ipc or study.ipc_at(scale), seeds or SEEDS[scale])

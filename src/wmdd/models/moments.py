@@ -28,6 +28,15 @@ def image_moments(x: Tensor, channel_dim: int) -> Moments:
     return Moments(mean, var)
 
 
+def of_whole(moments: Moments, images: int) -> Moments:
+    """Those of ``images`` from those of their P parts ``[images P, C]``, where a network folds parts into its batch."""
+    mean, var = moments
+    if len(mean) == images:
+        return moments
+    means, variances = mean.view(images, -1, mean.shape[1]), var.view(images, -1, mean.shape[1])
+    return Moments(means.mean(dim=1), variances.mean(dim=1) + means.var(dim=1, correction=0))
+
+
 def can_normalize(layer: nn.Module) -> bool:
     """Whether :func:`normalize_with_moments` does what ``layer`` does: a plain 2-d batch norm in eval mode."""
     return type(layer) is nn.BatchNorm2d and not layer.training and layer.running_mean is not None

@@ -11,7 +11,7 @@ from wmdd.core.errors import ModelError
 from wmdd.core.types import Moments
 from wmdd.models.moments import can_normalize, image_moments, normalize_with_moments
 
-_CHANNELS_LAST_NAMES = ("RmsNorm", "SimpleNorm")
+_OTHER_NORMS = ("layernorm", "rmsnorm", "simplenorm")
 
 
 @contextmanager
@@ -69,8 +69,10 @@ def norm_layers(network: nn.Module) -> dict[str, tuple[nn.Module, int]]:
 
 
 def _channel_dim(layer: nn.Module) -> int:
-    """1 or -1 for a norm layer, 0 for anything else."""
-    name = type(layer).__name__
-    if isinstance(layer, nn.GroupNorm) or name.endswith("Norm2d"):
+    """1 or -1 for a norm layer, 0 for anything else; timm's norms of maps ``[B, C, H, W]`` have 2d in their names."""
+    name = type(layer).__name__.lower()
+    if isinstance(layer, nn.GroupNorm):
         return 1
-    return -1 if isinstance(layer, nn.LayerNorm) or name.startswith(_CHANNELS_LAST_NAMES) else 0
+    if isinstance(layer, nn.LayerNorm) or name.startswith(_OTHER_NORMS):
+        return 1 if "2d" in name else -1
+    return 0

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from wmdd.core.types import Moments, Observation, Preprocessing
 from wmdd.models.classifier import as_features, find_classifiers
+from wmdd.models.moments import of_whole
 from wmdd.models.taps import norm_layers, tap_input, tap_moments
 
 
@@ -58,7 +59,7 @@ class Teacher:
                 hooks.enter_context(tap_input(classifier, features.append))
             logits = self.logits(x)
         assert features, f"no classifier of {self.arch} runs"
-        return Observation(logits, as_features(features), moments)
+        return Observation(logits, as_features(features), {name: of_whole(m, len(x)) for name, m in moments.items()})
 
     @torch.no_grad()
     def num_features(self) -> int:

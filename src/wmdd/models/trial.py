@@ -44,7 +44,7 @@ def try_teacher(
     any_values = Preprocessing(image_size, (0.5,) * channels, (0.5,) * channels)
     try:
         teacher = Teacher(network, arch=arch, stem=stem, preprocessing=any_values, class_names=names)
-        teacher.num_features()
+        _observe_two(teacher)
     except ModelError:
         raise
     except Exception as error:  # a norm layer that runs twice, a classifier that does not run at all, ...
@@ -52,6 +52,22 @@ def try_teacher(
         raise ModelError(
             f"{arch!r} cannot be observed ({reason}), so it cannot be the teacher: use another."
         ) from error
+
+
+@torch.no_grad()
+def _observe_two(teacher: Teacher) -> None:
+    """Two images must give two rows of features and of moments, of as many channels as a norm layer has weights."""
+    weights = dict(teacher.network.named_parameters())
+    blank = teacher.preprocessing.blank(next(iter(weights.values())).dtype, torch.device("cpu"))
+    seen = teacher.observe(blank.repeat(2, 1, 1, 1))
+    for name, (mean, _) in seen.moments.items():
+        width = weights[f"{name}.weight"].numel() if f"{name}.weight" in weights else mean.shape[1]
+        if mean.shape != (2, width):
+            raise ModelError(
+                f"{teacher.arch!r} cannot be observed (norm layer {name} sees images in a layout that is not known), "
+                "so it cannot be the teacher: use another."
+            )
+    assert len(seen.features) == 2, f"{teacher.arch} folds images"
 
 
 def _train_on_one(network: nn.Module, arch: str, image_size: int, channels: int) -> None:

@@ -23,7 +23,11 @@ def as_begun(run: RunDirectory, asked: RunConfig) -> RunConfig:
 
 
 def halve_group(run: RunDirectory, config: RunConfig) -> RunConfig | None:
-    """Write down half the group size and discard what was made with the whole one; None where it is one class."""
+    """Discard what was made with the group size and write down half of it; None where it is one class.
+
+    Raises:
+        RunError: other processes are making groups of that size. Nothing has changed.
+    """
     size, written = group_of(config), group_of(run.config())
     if written < size:  # another process was first
         return with_group(config, written)
@@ -31,9 +35,13 @@ def halve_group(run: RunDirectory, config: RunConfig) -> RunConfig | None:
         return None
     first = _lowered_from(run) or size
     smaller = with_group(config, size // 2)
-    run.write_config(smaller)
-    run.discard("synthesis")
+    try:
+        run.discard("synthesis")
+    except RunError as error:
+        raise RunError(f"a GPU's memory does not hold groups of {size} classes, and {error}") from error
+    # The settings last: whoever is cut off before them begins with the whole group again, and comes here again.
     write_json(run.folder("synthesis") / _NAME, {"from": first, "to": group_of(smaller)})
+    run.write_config(smaller)
     return smaller
 
 

@@ -39,6 +39,11 @@ def online_labels(teacher: Teacher, machine: Machine) -> LabelSource:
     return label
 
 
+def no_labels(epoch: int, rows: Tensor, x: Tensor) -> Tensor:
+    """Of a protocol that goes by the images' own classes, and needs no teacher."""
+    raise AssertionError("hard labels ask no teacher")
+
+
 class EpochLogits(typing.Protocol):
     """Logits by epoch: a tensor ``[E, M, K]``, or what reads them from disk when they are asked for."""
 

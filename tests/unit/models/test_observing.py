@@ -1,6 +1,7 @@
 """What the teacher observes, in networks of many families."""
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -104,6 +105,33 @@ def test_group_norms_and_their_kin(arch: str) -> None:
     seen = a_teacher(arch).observe(pixels(2))
     assert {mean.shape[0] for mean, _ in seen.moments.values()} == {2}
     assert seen.features.shape == (2, a_teacher(arch).num_features())
+
+
+@pytest.mark.parametrize("arch", ["convformer_s18", "poolformerv2_s12", "convnext_atto"])
+@torch.no_grad()
+def test_channels_are_those_that_a_norm_weighs(arch: str) -> None:
+    """Where a map has as many channels as columns, only the weights tell one from the other."""
+    teacher = a_teacher(arch)
+    weights = dict(teacher.network.named_parameters())
+    for name, (mean, _) in teacher.observe(pixels(2)).moments.items():
+        assert mean.shape == (2, weights[f"{name}.weight"].numel()), name
+
+
+@torch.no_grad()
+def test_parts_that_are_folded_into_the_batch_are_those_of_their_image() -> None:
+    """LeViT normalises ``[B N, C]``: an image's moments are those of its N rows."""
+    network = timm.create_model("levit_128s", num_classes=3, img_size=224)
+    teacher = Teacher(
+        network, arch="levit_128s", stem="imagenet", preprocessing=Preprocessing(224), class_names=tuple("abc")
+    )
+    x, seen = torch.rand(2, 3, 224, 224), []
+    name = "stages.0.blocks.0.attn.qkv.bn"
+    handle = network.get_submodule(name).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    mean, var = teacher.observe(x).moments[name]
+    handle.remove()
+    rows = seen[0].view(2, -1, seen[0].shape[1])
+    torch.testing.assert_close(mean, rows.mean(dim=1))
+    torch.testing.assert_close(var, rows.var(dim=1, correction=0))
 
 
 class TwoHeads(nn.Module):

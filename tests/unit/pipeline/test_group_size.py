@@ -102,6 +102,17 @@ def test_a_single_class_cannot_be_halved(run: RunDirectory, config: RunConfig) -
     assert halve_group(run, with_group(config, 1)) is None
 
 
+def test_beside_other_processes_the_group_stays(run: RunDirectory, config: RunConfig) -> None:
+    make_a_unit(run)
+    held = run.claim("synthesis", "group-001")
+    assert held is not None
+    with held, pytest.raises(RunError, match=r"groups of 10 classes, and another process is at synthesis"):
+        halve_group(run, config)
+    assert run.config() == config
+    assert run.records("synthesis")
+    assert halve_group(run, config) == with_group(config, 5)
+
+
 def test_several_processes_lower_the_group_once(run: RunDirectory, config: RunConfig) -> None:
     halve_group(run, config)
     make_a_unit(run)

@@ -15,7 +15,7 @@ from wmdd.pipeline.stages.image_sets import DISTILLED, RANDOM_REAL, load_set
 from wmdd.pipeline.units import Unit
 from wmdd.pipeline.workspace import UnitContext, Workspace
 from wmdd.runtime.random import seeded
-from wmdd.stages.evaluation import LabelSource, online_labels, stored_labels, train_student
+from wmdd.stages.evaluation import LabelSource, no_labels, online_labels, stored_labels, train_student
 from wmdd.stages.relabel import EpochViews, plan_epoch
 from wmdd.stages.scoring import score
 from wmdd.stages.training import most_together
@@ -112,7 +112,7 @@ def _labels_and_views(
     def plan(epoch: int) -> EpochViews:
         return plan_epoch(protocol, epoch, count, work.image_size, work.synthesis_seed, flip=work.flip)
 
-    return online_labels(work.teacher, work.machine), plan
+    return (online_labels(work.teacher, work.machine) if protocol.labels == "soft" else no_labels), plan
 
 
 def _stored_epoch(stored: StoredLabels, epoch: int) -> EpochViews:
