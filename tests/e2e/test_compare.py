@@ -243,3 +243,48 @@ def test_the_baseline_stays_what_it_is(tmp_path: Path) -> None:
 
 def test_a_new_comparison_has_every_protocol(tmp_path: Path) -> None:
     assert asked_for(tmp_path / "who", {}).shared.evaluation.protocols == tuple(PROTOCOLS)
+
+
+def test_a_set_that_cannot_be_made_keeps_no_other_from_being_made(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "afar.yaml").write_text("synthesis:\n  steps: 2\n  init: noise\n  feature: 1.0e+38\n  feature_loss: squared\n")
+    (tmp_path / "near.yaml").write_text("synthesis:\n  steps: 2\n")
+    folder, methods = tmp_path / "who", f"{tmp_path}/afar.yaml,{tmp_path}/near.yaml"
+    words = ["compare", str(folder), "--data", str(colours), "--methods", methods, "--ipc", "1", "--seeds", "1", *QUICK]
+    for _ in range(2):
+        assert main(words) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith(
+            f"wmdd: 1 of 3 sets in {folder} could not be made, the others are done: sets/afar/ipc-001/"
+        )
+        assert said.endswith("To make one anew, remove its folder, and the same command goes on.")
+        assert {row["method"] for row in compared(folder)["rows"]} == {"random", "near"}
+
+
+def test_a_comparison_goes_on_where_another_precision_is_usual(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "who"
+    quick = [word for word in QUICK if word not in ("--runtime.precision", "float32")]
+    monkeypatch.setattr("wmdd.pipeline.resolve.default_precision", lambda _: "float32")
+    words = [
+        "compare",
+        str(folder),
+        "--data",
+        str(colours),
+        "--methods",
+        "random",
+        "--ipc",
+        "1",
+        "--seeds",
+        "1",
+        *quick,
+    ]
+    assert main(words) == 0
+    monkeypatch.setattr("wmdd.pipeline.resolve.default_precision", lambda _: "bfloat16")
+    before = snapshot(folder / "teacher")
+    for more in ([], ["--runtime.precision", "float32"]):
+        assert main([*words[: -len(quick)], *quick, "--seeds", "2", *more]) == 0
+    assert snapshot(folder / "teacher") == before
+    assert compared(folder)["rows"][0]["seeds"] == 2

@@ -1,11 +1,13 @@
 """Making and scoring every set of a comparison; what is there already is not made again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from wmdd.comparison.settings import TEACHER, Comparison, write_comparison
 from wmdd.comparison.table import write_table
 from wmdd.config import RunConfig
-from wmdd.core.errors import RunError
+from wmdd.config.load import merge
+from wmdd.core.errors import RunError, WmddError
 from wmdd.data import open_source
 from wmdd.pipeline.opening import open_run
 from wmdd.pipeline.resolve import resolve
@@ -21,24 +23,53 @@ SHARED = ("teacher", "statistics")
 def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> None:
     """Do what is missing of ``comparison`` in ``folder``.
 
-    Table and page are written anew after every set, so that there is something to look at early.
+    Table and page are written anew after every set, so that there is something to look at early. A set that cannot be
+    made does not keep the others from being made.
 
     Raises:
-        WmddError: the settings do not suit the data or the machine, or something in the folder is damaged.
+        WmddError: the settings do not suit the data or the machine, or something in the folder is damaged; or, when all
+            others are done, some sets could not be made.
     """
+    comparison = _as_begun(folder, comparison)
     source, members = open_source(comparison.shared.data), list(comparison.members())
     for member in members:  # what cannot be is refused before anything is made
         resolve(comparison.config_of(member), source)
     shared = open_run(RunDirectory(folder / TEACHER), comparison.shared, reporter)
     from wmdd.report import write_comparison_page  # matplotlib: half a second, which single stages need not pay
 
+    comparison = _with_precision(comparison, shared.config)
     write_comparison(folder, comparison)
     run_stages(shared, SHARED)
+    failed = list[str]()
     for number, member in enumerate(members, start=1):
         reporter.say(f"[{number}/{len(members)}] {member.method}, IPC {member.ipc}, seed {member.seed}")
-        _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
+        try:
+            _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
+        except WmddError as error:
+            if not shared.run.exists:  # it has all vanished
+                raise
+            reporter.say(f"{member.folder}: {error}")
+            failed.append(f"{member.folder} ({str(error).rstrip('.')})")
         write_table(folder, comparison)
         write_comparison_page(folder)
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(members)} sets in {folder} could not be made, the others are done: "
+            f"{'; '.join(failed)}. To make one anew, remove its folder, and the same command goes on."
+        )
+
+
+def _as_begun(folder: Path, comparison: Comparison) -> Comparison:
+    """``comparison`` in the precision that its teacher was made in, whatever this machine's own would be."""
+    begun = RunDirectory(folder / TEACHER)
+    return _with_precision(comparison, begun.config()) if begun.exists else comparison
+
+
+def _with_precision(comparison: Comparison, config: RunConfig) -> Comparison:
+    runtime = {"precision": config.runtime.precision}
+    if comparison.shared.runtime.precision != "auto":
+        return comparison
+    return replace(comparison, settings=merge(comparison.settings, {"runtime": runtime}))
 
 
 def _make(run: RunDirectory, config: RunConfig, shared: Workspace, reporter: Reporter) -> None:

@@ -253,7 +253,7 @@ class _Job:
                         key=self.key,
                         covers=unit.covers,
                         files={path.relative_to(work.run.path).as_posix(): digest_file(path) for path in paths},
-                        seconds=usage.seconds,
+                        seconds=round(context.savepoint.earlier + usage.seconds, 3),
                         peak_mb=usage.peak_mb,
                         machine=machine_name(work.machine.device, threads),
                         versions=versions(),

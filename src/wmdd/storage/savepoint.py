@@ -19,13 +19,15 @@ class Savepoint:
     ``key`` identifies what the state belongs to; a state of anything else is ignored. Without a path nothing is kept.
     One that does not ``saves`` only reads what another process keeps.
     States are saved at least ``seconds`` apart, and so seldom that saving takes no more than a hundredth of the time.
+    ``earlier`` are the seconds that processes before this one spent on the state that was loaded.
     """
 
     def __init__(
         self, path: Path | None = None, key: str = "", seconds: float = _LEAST_SECONDS, *, saves: bool = True
     ) -> None:
         self._path, self._key, self._seconds, self._saves = path, key, seconds, saves
-        self._last = time.monotonic()
+        self._last = self._began = time.monotonic()
+        self.earlier = 0.0
 
     def load(self) -> dict[str, Tensor] | None:
         """The state to go on from, or None to begin."""
@@ -33,16 +35,21 @@ class Savepoint:
             return None
         try:
             state, metadata = read_tensors(self._path)
-        except RunError:
+            spent = float(metadata.get("seconds", 0))
+        except (RunError, ValueError):
             return None
-        return state if metadata.get("key") == self._key else None
+        if metadata.get("key") != self._key:
+            return None
+        self.earlier = spent
+        return state
 
     def offer(self, state: Callable[[], Mapping[str, Tensor]]) -> None:
         """Keep ``state()`` if the last save is long enough ago."""
         if self._path is None or not self._saves or time.monotonic() - self._last < self._seconds:
             return
         start = time.monotonic()
-        write_tensors(self._path, state(), {"key": self._key})
+        spent = self.earlier + start - self._began
+        write_tensors(self._path, state(), {"key": self._key, "seconds": f"{spent:.3f}"})
         self._last = time.monotonic()
         if self._seconds:
             self._seconds = max(self._seconds, (self._last - start) / _COST_SHARE)

@@ -179,6 +179,18 @@ def test_a_savepoint_gives_back_the_latest_state(tmp_path: Path) -> None:
     savepoint.clear()
 
 
+def test_a_savepoint_knows_what_was_spent_before(tmp_path: Path) -> None:
+    spent = []
+    for _ in range(3):
+        savepoint = Savepoint(tmp_path / "state", "key", seconds=0)
+        savepoint.load()
+        spent.append(savepoint.earlier)
+        time.sleep(0.02)
+        savepoint.offer(lambda: {"x": torch.ones(2)})
+    assert spent[0] == 0
+    assert spent[2] - spent[1] > 0.015 < spent[1]
+
+
 def test_a_state_of_something_else_is_ignored(tmp_path: Path) -> None:
     Savepoint(tmp_path / "state", "one", seconds=0).offer(lambda: {"step": torch.tensor(1)})
     assert Savepoint(tmp_path / "state", "other").load() is None
