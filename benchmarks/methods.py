@@ -49,14 +49,15 @@ def main() -> None:
     found = read_json(first) if first.is_file() else together(arguments.comparisons)
     if len({row["student"] for row in found["rows"]}) > 1:
         parser.error("a table is of one student, and this comparison has more")
-    shown = [name for name in found.get("methods", ()) if (first / "sets" / name).is_dir()]
-    print(table(found["rows"], {name: closeness(first / "sets", name) for name in shown}))
+    homes = {folder / "sets" / name: name for name in found.get("methods", ()) for folder in arguments.comparisons}
+    shown = {name: path for path, name in reversed(homes.items()) if path.is_dir()}  # in the first that has it
+    print(table(found["rows"], {name: closeness(shown, name) for name in shown}))
     print(f"\n{lead_table(leads(found['scores']))}")
     print(f"\n{cost_table(found['rows'])}")
     if arguments.json:
         write_json(arguments.json, found)
     if arguments.panel:
-        draw_panel(first, shown, arguments.panel)
+        draw_panel({name: shown[name] for name in found["methods"] if name in shown}, arguments.panel)
 
 
 def together(folders: Sequence[Path]) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def together(folders: Sequence[Path]) -> dict[str, Any]:
     for folder, record in zip(folders, records, strict=True):
         if record["teacher"] != records[0]["teacher"]:
             raise SystemExit(f"{folder} has another teacher than {folders[0]}: make a table of its own of it.")
-    lists = {name: [entry for record in records for entry in record[name]] for name in ("rows", "scores", "costs")}
+    lists = {name: _each_once(name, records) for name in ("rows", "scores", "costs")}
     methods: dict[str, Any] = {}
     for folder, record in zip(folders, records, strict=True):
         for name, settings in record["methods"].items():
@@ -74,6 +75,16 @@ def together(folders: Sequence[Path]) -> dict[str, Any]:
     machines = sorted({name for record in records for name in record.get("machines", ())})
     kept = {name: value for name, value in records[0].items() if name != "epochs"}  # the protocols' names have them
     return kept | {"methods": methods, "machines": machines} | lists | {"leads": leads(lists["scores"])}
+
+
+def _each_once(name: str, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The entries of all records; one that several have must be the same in each, as that of a copied set is."""
+    found: dict[tuple[Any, ...], Row] = {}
+    for entry in (entry for record in records for entry in record[name]):
+        key = tuple(entry.get(field) for field in ("method", "ipc", "seed", "protocol", "student"))
+        if found.setdefault(key, entry) != entry:
+            raise SystemExit(f"{name} of {entry['method']}, IPC {entry['ipc']}, differ between the comparisons.")
+    return list(found.values())
 
 
 def leads(scores: Sequence[Row]) -> list[dict[str, Any]]:
@@ -191,9 +202,9 @@ def cost_table(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def draw_panel(folder: Path, methods: Sequence[str], path: Path) -> None:
-    """The first image of some classes, a row for each method, at its largest IPC."""
-    strips = {name: _strip(folder / "sets" / name) for name in methods}
+def draw_panel(homes: Mapping[str, Path], path: Path) -> None:
+    """The first image of some classes, a row for each method with its folder, at its largest IPC."""
+    strips = {name: _strip(home) for name, home in homes.items()}
     height, width = next(iter(strips.values())).shape[:2]
     with matplotlib.style.context(["default", {"font.size": 8}]):
         figure = Figure(figsize=(1.2 + 6.4, 6.4 * height / width * len(strips) * 1.06), layout="constrained")
@@ -211,12 +222,12 @@ def _classes(method: Path) -> list[Path]:
     return sorted(largest.glob("seed-0/artifacts/synthesis/*/class-*/"), key=lambda path: path.name)
 
 
-def closeness(sets: Path, method: str) -> tuple[str, str]:
+def closeness(homes: Mapping[str, Path], method: str) -> tuple[str, str]:
     """How far the images of ``method`` are from those they started as, and from the real ones of nearest features."""
-    mine, start = _classes(sets / method), STARTS.get(method)
+    mine, start = _classes(homes[method]), homes.get(STARTS.get(method, ""))
     nearest = [read_tensors(folder.with_suffix(".safetensors"))[0]["nearest_images"].numpy() for folder in mine]
     images = [_images(folder) for folder in mine]
-    begun = [_images(folder) for folder in _classes(sets / start)] if start and (sets / start).is_dir() else []
+    begun = [_images(folder) for folder in _classes(start)] if start else []
     return _levels(images, begun), _levels(images, nearest)
 
 

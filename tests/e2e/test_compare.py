@@ -248,7 +248,9 @@ def test_a_new_comparison_has_every_protocol(tmp_path: Path) -> None:
 def test_a_set_that_cannot_be_made_keeps_no_other_from_being_made(
     colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "afar.yaml").write_text("synthesis:\n  steps: 2\n  init: noise\n  feature: 1.0e+38\n  feature_loss: squared\n")
+    (tmp_path / "afar.yaml").write_text(
+        "synthesis:\n  steps: 2\n  init: noise\n  feature: 1.0e+38\n  feature_loss: squared\n"
+    )
     (tmp_path / "near.yaml").write_text("synthesis:\n  steps: 2\n")
     folder, methods = tmp_path / "who", f"{tmp_path}/afar.yaml,{tmp_path}/near.yaml"
     words = ["compare", str(folder), "--data", str(colours), "--methods", methods, "--ipc", "1", "--seeds", "1", *QUICK]

@@ -24,12 +24,29 @@ _SHOWN = 10  # images in a strip, one of each class
 
 def draw(study: Study, record: Record, folder: Path, kind: str) -> bytes:
     """The figure of ``study`` as a file of that ``kind``, ``png`` or ``svg``; images and features are in ``folder``."""
+    record = {**record, "measured": _of_one(study, record)}
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(6.4, 3.4), layout="constrained")
         _DRAWN[study.shows](figure, study, record, folder)
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return buffer.getvalue()
+
+
+def _of_one(study: Study, record: Record) -> list[Mapping[str, Any]]:
+    """What is measured under one protocol and, unless the figure is about them, of one student and one IPC.
+
+    Of several the first is drawn, and the IPC whose figures were published first where it is there.
+    """
+    rows: list[Mapping[str, Any]] = list(record["measured"])
+    alike = ["protocol"] + ["student"] * (study.shows != "students")
+    first = record["scores"][0]  # in the order that was asked for, as the rows are not
+    rows = [row for row in rows if all(row[field] == first[field] for field in alike)]
+    if study.shows not in ("students", "lambda"):
+        return rows
+    known = [row["ipc"] for row in [*record["published"], *rows]]
+    ipc = next(ipc for ipc in known if any(row["ipc"] == ipc for row in rows))
+    return [row for row in rows if row["ipc"] == ipc]
 
 
 def _accuracy(figure: Figure, study: Study, record: Record, folder: Path) -> None:
@@ -112,7 +129,8 @@ def _students(figure: Figure, study: Study, record: Record, folder: Path) -> Non
         heights = [mine[name]["top1"] if name in mine else np.nan for name in names]
         spread = [(mine[name]["top1_std"] or 0) if name in mine else 0 for name in names]
         ink = COLOURS["real" if method == "random" else "wmdd"]
-        axes.bar(np.arange(len(names)) + 0.38 * number, heights, 0.36, yerr=spread, color=ink, label=method)
+        label = f"{method}, IPC {record['measured'][0]['ipc']}"
+        axes.bar(np.arange(len(names)) + 0.38 * number, heights, 0.36, yerr=spread, color=ink, label=label)
     axes.plot(
         [names.index(row["student"]) + 0.38 for row in theirs],
         [row["top1"] for row in theirs],

@@ -85,11 +85,13 @@ def _pace(folder: Path, row: Row) -> float | None:
 def _table(study: Study, record: Mapping[str, Any]) -> str:
     """Markdown: a row for each method, a column for ours and for each data set that was published."""
     measured, published = _by_key(study, record["measured"]), _by_key(study, record["published"])
+    told = [field for field in ("protocol", "student") if len({row[field] for row in record["measured"]}) > 1]
+    told = [field for field in told if not (field == "student" and study.shows == "students")]
     sets = list(dict.fromkeys(row["data"] for row in record["published"]))
     heads = ["method", "IPC", "student", f"measured: {record['data']}", *(f"published: {data}" for data in sets)]
     lines = [heads, ["---"] * len(heads)]
     for key in dict.fromkeys([*measured, *published]):
-        mine = [_seconds(row) if study.shows == "cost" else _top1(row) for row in measured.get(key, ())]
+        mine = [_seconds(row) if study.shows == "cost" else _top1(row, told) for row in measured.get(key, ())]
         theirs = [[_published(row) for row in published.get(key, ()) if row["data"] == data] for data in sets]
         lines.append([*key, *(", ".join(cells) or "–" for cells in (mine, *theirs))])
     teacher, rows = record["teacher"], "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -116,8 +118,10 @@ def _by_key(study: Study, rows: Sequence[Row]) -> dict[tuple[str, str, str], lis
     return found
 
 
-def _top1(row: Row) -> str:
-    return f"{row['top1']:.1f}" + ("" if row["top1_std"] is None else f" ± {row['top1_std']:.1f}")
+def _top1(row: Row, told: Sequence[str]) -> str:
+    """With the names of the protocol and the student, where there are others beside them."""
+    names = f" ({', '.join(row[field] for field in told)})" if told else ""
+    return f"{row['top1']:.1f}" + ("" if row["top1_std"] is None else f" ± {row['top1_std']:.1f}") + names
 
 
 def _seconds(row: Row) -> str:
