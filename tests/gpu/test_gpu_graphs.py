@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from wmdd.models import build_network
+from wmdd.models.registry import Stem
 from wmdd.runtime.device import Machine, Precision, open_machine
 from wmdd.runtime.graphs import graph_training, graphed_inference
 from wmdd.runtime.random import seeded
@@ -23,9 +24,9 @@ def machine(request: pytest.FixtureRequest) -> Machine:
     return open_machine("cuda", precision, torch.get_num_threads())
 
 
-def a_network(machine: Machine) -> nn.Module:
+def a_network(machine: Machine, stem: Stem = "small") -> nn.Module:
     with seeded(0, "graphs"):
-        return machine.place(build_network("resnet18", 10, 32, "small"))
+        return machine.place(build_network("resnet18", 10, 32, stem))
 
 
 def batch(machine: Machine, seed: int, count: int = SHAPE[0]) -> Tensor:
@@ -33,8 +34,8 @@ def batch(machine: Machine, seed: int, count: int = SHAPE[0]) -> Tensor:
     return machine.layout(x.to(machine.device))
 
 
-def trained(machine: Machine, *, recorded: bool) -> tuple[list[float], dict[str, Tensor]]:
-    network = a_network(machine)
+def trained(machine: Machine, stem: Stem, *, recorded: bool) -> tuple[list[float], dict[str, Tensor]]:
+    network = a_network(machine, stem)
     if recorded:
         graph_training(network, SHAPE, machine)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
@@ -53,9 +54,10 @@ def trained(machine: Machine, *, recorded: bool) -> tuple[list[float], dict[str,
     return losses, network.state_dict()
 
 
-def test_students_learn_the_same_from_recorded_passes(machine: Machine) -> None:
-    plain, expected = trained(machine, recorded=False)
-    losses, found = trained(machine, recorded=True)
+@pytest.mark.parametrize("stem", ["small", "imagenet"])  # maps of a pixel behind the latter: convolutions are trimmed
+def test_students_learn_the_same_from_recorded_passes(machine: Machine, stem: Stem) -> None:
+    plain, expected = trained(machine, stem, recorded=False)
+    losses, found = trained(machine, stem, recorded=True)
     assert losses == pytest.approx(plain, rel=1e-3)
     assert {name: int(value) for name, value in found.items() if name.endswith("num_batches_tracked")} == {
         name: 4 for name in found if name.endswith("num_batches_tracked")

@@ -202,14 +202,17 @@ def load_distilled(run: RunDirectory) -> DistilledDataset:
         raise RunError(f"{run.path} has no images of class {names[missing[0]]!r} yet: run `wmdd run {run.path}` first.")
     config = run.config()
     ipc = config.ipc
-    images = [
-        read_png(run.path / name)
+    files = [
+        run.path / name
         for record in records
         for k in record.covers["classes"]
         for name in image_names(record.name, k, ipc)
     ]
+    images = torch.empty(len(files), *read_png(files[0]).shape, dtype=torch.uint8)
+    for image, file in zip(images, files, strict=True):
+        image.copy_(read_png(file))
     return DistilledDataset(
-        images=torch.stack(images),
+        images=images,
         labels=torch.arange(len(names)).repeat_interleave(ipc),
         weights=_weights(run, config, len(names)),
         class_names=names,

@@ -24,13 +24,17 @@ _SECONDS_BETWEEN_METRICS = 0.2
 
 @dataclass
 class Workspace:
-    """One process at work on one run. A ``lender`` is one on another run of the same images and teacher."""
+    """One process at work on one run. A ``lender`` is one on another run of the same images and teacher.
+
+    ``random_real`` are the last random real images, ``uint8 [M, C, S, S]``, and their seed: many units ask for them.
+    """
 
     run: RunDirectory
     config: RunConfig
     reporter: Reporter
     lender: "Workspace | None" = None
     crew: Crew = ALONE
+    random_real: tuple[int, Tensor] | None = None
 
     @property
     def image_size(self) -> int:

@@ -56,6 +56,9 @@ def open_machine(device: str, precision: Precision, threads: int, local_rank: in
     found = find_device(f"cuda:{local_rank}" if device == "cuda" and local_rank else device)
     if found.type == "cuda":
         torch.backends.cudnn.deterministic = True  # what a unit comes to must not depend on who makes it, or when
+        torch.backends.cudnn.allow_tf32 = (
+            False  # float32 is asked for where ten bits are too few: use bfloat16 for speed
+        )
         if found.index is not None:
             torch.cuda.set_device(found)
     return Machine(found, precision)

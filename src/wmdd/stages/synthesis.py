@@ -183,16 +183,15 @@ def _backward(
     count, most = len(pixels), config.batch_size
     chunks = [slice(first, min(first + most, count)) for first in range(0, count, most)]
 
-    def observe(rows: slice) -> Observation:
-        shown = pixels if len(chunks) == 1 else pixels[rows]  # the gradient of a slice is a copy of the whole
+    def observe(shown: Tensor, rows: slice) -> Observation:
         with machine.autocast():
             return teacher.observe(machine.layout(render(shown, views[rows])))
 
     if len(chunks) == 1:
-        losses = _losses(observe(chunks[0]), problem, compare, config)
+        losses = _losses(observe(pixels, chunks[0]), problem, compare, config)
         sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
     else:
-        losses = _backward_in_chunks(observe, chunks, problem, compare, config)
+        losses = _backward_in_chunks(pixels, observe, chunks, problem, compare, config)
     return {name: term.detach() for name, term in losses.items()}
 
 
@@ -203,7 +202,8 @@ def _means(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _backward_in_chunks(
-    observe: Callable[[slice], Observation],
+    pixels: Tensor,
+    observe: Callable[[Tensor, slice], Observation],
     chunks: Sequence[slice],
     problem: SynthesisProblem,
     compare: Compare,
@@ -215,14 +215,18 @@ def _backward_in_chunks(
     gathers them, the loss is differentiated down to them, and a second pass carries those gradients to the pixels.
     """
     with torch.no_grad():
-        parts = [_flatten(observe(rows)) for rows in chunks]
+        parts = [_flatten(observe(pixels[rows], rows)) for rows in chunks]
     leaves = {name: torch.cat([part[name] for part in parts]).requires_grad_() for name in parts[0]}
     losses = _losses(_unflatten(leaves), problem, compare, config)
     sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
+    pixels.grad = torch.zeros_like(pixels)
     for rows in chunks:
-        seen = _flatten(observe(rows))
+        shown = pixels.detach()[rows].requires_grad_()  # of a slice of the leaf the gradient would be as large as all
+        seen = _flatten(observe(shown, rows))
         used = [name for name in seen if seen[name].requires_grad and leaves[name].grad is not None]
         torch.autograd.backward([seen[name] for name in used], [_rows_of(leaves[name], rows) for name in used])
+        assert shown.grad is not None, "every image is seen"
+        pixels.grad[rows] = shown.grad
     return losses
 
 

@@ -1,5 +1,7 @@
 """Trimmed convolutions: what torch's own give, forward and backward."""
 
+from copy import deepcopy
+
 import pytest
 import timm
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
+from wmdd.runtime.device import Machine
 from wmdd.runtime.trimmed import TrimmedConv2d, kept_taps, trim
 
 
@@ -45,6 +48,22 @@ def test_a_network_keeps_its_parameters_and_what_it_says() -> None:
     want = network(x)
     assert_close(trim(network)(x), want)
     assert list(network.state_dict()) == names
+
+
+def test_in_bfloat16_and_channels_last_gradients_lie_as_their_weights() -> None:
+    """What a fused optimiser relies on; and a copy of a trimmed convolution is one."""
+    machine, x = Machine(torch.device("cpu"), "bfloat16"), torch.randn(4, 16, 2, 2)
+    usual = nn.Conv2d(16, 32, 3, stride=2, padding=1)
+    placed = deepcopy(machine.place(deepcopy(usual)))
+    assert type(placed) is TrimmedConv2d
+    with machine.autocast():
+        want, got = usual(x), placed(machine.layout(x))
+    assert_close(got, want)
+    for out in (want, got):
+        out.float().square().sum().backward()
+    assert_close(placed.weight.grad, usual.weight.grad)
+    assert placed.weight.grad is not None
+    assert placed.weight.grad.stride() == placed.weight.stride()
 
 
 def test_other_paddings_are_left_alone() -> None:

@@ -37,10 +37,17 @@ def load_set(name: str, work: Workspace) -> ImageSet:
 def random_real(seed: int, work: Workspace) -> ImageSet:
     """IPC real training images of each class, drawn at random and weighted alike."""
     ipc, count = work.config.ipc, len(work.class_names)
+    if work.random_real is None or work.random_real[0] != seed:
+        work.random_real = seed, _draw(seed, work)
+    weights = torch.full((count * ipc,), 1 / ipc)
+    return ImageSet(work.random_real[1], torch.arange(count).repeat_interleave(ipc), weights)
+
+
+def _draw(seed: int, work: Workspace) -> Tensor:
+    ipc, count = work.config.ipc, len(work.class_names)
     chosen = []
     for k in range(count):
         members = (work.train.labels == k).nonzero().squeeze(1)
         order = torch.randperm(len(members), generator=stream(work.config.seed, RANDOM_REAL, seed, k))
         chosen.append(members[order[:ipc]])
-    images = work.train.take(torch.cat(chosen)).cpu()
-    return ImageSet(images, torch.arange(count).repeat_interleave(ipc), torch.full((count * ipc,), 1 / ipc))
+    return work.train.take(torch.cat(chosen)).cpu()
