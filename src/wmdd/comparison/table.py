@@ -85,7 +85,7 @@ def write_table(folder: Path, comparison: Comparison) -> None:
             machines.add(results["machine"])
             versions += [results["versions"]] if results["versions"] not in versions else []
     facts = teacher_facts(RunDirectory(folder / TEACHER))
-    teacher = {name: facts[name] for name in ("arch", "stem_is", "top1", "top5")}
+    teacher = {name: facts[name] for name in ("arch", "stem_is", "top1", "top5", "sha256")}
     real = {
         method: comparison.config_of(Member(method, comparison.ipc[0], 0)).synthesis.real_pixels
         for method in comparison.methods
