@@ -7,7 +7,7 @@ from wmdd.cli.arguments import Parser
 
 _EPILOG = """\
 This asks the internet: it needs `pip install 'wmdd[hf]'` and `hf auth login`.
-A new set is private unless --public; one that is there stays as it is.
+A new set is private unless --public; one that is there keeps who may see it.
 """
 
 

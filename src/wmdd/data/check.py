@@ -92,7 +92,8 @@ def _look_at_all(source: ImageSource, threads: int) -> Iterator[list[_Seen | str
         for name, split in (("train", source.train), ("validation", source.validation))
         for start in range(0, len(split), _BLOCK)
     ]
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
+    alone = source.train.one_at_a_time or source.validation.one_at_a_time
+    with ThreadPoolExecutor(1 if alone else max(threads, 1)) as pool:
         yield from pool.map(lambda block: [_look(block[0], block[1], i) for i in block[2]], blocks)
 
 
@@ -137,9 +138,12 @@ def _repeated(seen: Sequence[_Seen]) -> Iterator[Finding]:
         if not image.blank:
             same[image.pixels].append(image)
     groups = [images for images in same.values() if len(images) > 1]
-    leaked = [group for group in groups if len({image.split for image in group}) > 1]
-    torn = [group for group in groups if len({image.label for image in group}) > 1]
-    rest = [group for group in groups if group not in leaked and group not in torn]
+    crosses = [
+        (len({image.split for image in group}) > 1, len({image.label for image in group}) > 1) for group in groups
+    ]
+    leaked = [group for group, (splits, _) in zip(groups, crosses, strict=True) if splits]
+    torn = [group for group, (_, labels) in zip(groups, crosses, strict=True) if labels]
+    rest = [group for group, both in zip(groups, crosses, strict=True) if not any(both)]
     yield Finding("fault", "is the same image to train on and to score on", _names(leaked))
     yield Finding("fault", "is the same image in two classes", _names(torn))
     yield Finding("doubt", "is the same image more than once", _names(rest))

@@ -99,5 +99,5 @@ def _batch(path: Path) -> Mapping[str, Any]:
 def _text(value: Any) -> Any:
     """Strings that Python 3 wrote as bytes, and lists of them, as strings."""
     if isinstance(value, list):
-        return [_text(entry) for entry in value]
+        return [entry.decode(errors="replace") if isinstance(entry, bytes) else entry for entry in value]
     return value.decode(errors="replace") if isinstance(value, bytes) else value

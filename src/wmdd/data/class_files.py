@@ -18,9 +18,10 @@ ClassFiles = Mapping[str, Sequence[ImageFile]]
 
 @dataclass(frozen=True, eq=False)
 class FileSplit(Split):
-    """Image files of a ``tree``."""
+    """Image files of a ``tree``; where something else has ``listed`` them, its other files are no concern of theirs."""
 
     tree: Tree
+    listed: bool = False
 
     def read(self, i: int) -> np.ndarray:
         """The i-th file, decoded now: uint8 ``[H, W, 3]``. Raises ``DataError`` if it cannot be."""
@@ -28,12 +29,12 @@ class FileSplit(Split):
 
     def ignored(self) -> Sequence[str]:
         """The tree's files that are no images."""
-        return self.tree.others()
+        return () if self.listed else self.tree.others()
 
 
-def source_of(name: str, tree: Tree, train: ClassFiles, validation: ClassFiles) -> ImageSource:
+def source_of(name: str, tree: Tree, train: ClassFiles, validation: ClassFiles, *, listed: bool = False) -> ImageSource:
     """The source of these files; both parts list the same classes in one order. Raises ``DataError`` for a name."""
-    return ImageSource(name, tuple(train), _split(tree, train), _split(tree, validation))
+    return ImageSource(name, tuple(train), _split(tree, train, listed), _split(tree, validation, listed))
 
 
 def divide(tree: Tree, classes: ClassFiles, share: float, seed: int) -> tuple[ClassFiles, ClassFiles]:
@@ -63,7 +64,7 @@ def check_name(name: str, where: str) -> None:
         raise DataError(f"{readable} has a name that is not UTF-8: rename it") from error
 
 
-def _split(tree: Tree, classes: ClassFiles) -> FileSplit:
+def _split(tree: Tree, classes: ClassFiles, listed: bool) -> FileSplit:
     labelled = [(label, file) for label, files in enumerate(classes.values()) for file in files]
     for _, file in labelled:
         check_name(file.path, tree.where(file.path))
@@ -72,4 +73,5 @@ def _split(tree: Tree, classes: ClassFiles) -> FileSplit:
         names=tuple(file.path for _, file in labelled),
         stamps=tuple(file.size for _, file in labelled),
         tree=tree,
+        listed=listed,
     )

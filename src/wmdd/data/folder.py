@@ -1,5 +1,7 @@
 """Images in a folder for each class: ``train/CLASS/**`` with a validation folder beside it, or ``CLASS/**``."""
 
+from collections.abc import Mapping
+
 from wmdd.core.errors import DataError
 from wmdd.data.class_files import ClassFiles, check_name, divide, source_of
 from wmdd.data.decode import EXTENSIONS
@@ -8,26 +10,38 @@ from wmdd.data.source import ImageSource
 from wmdd.data.tree import Tree, last_name
 
 VALIDATION_FOLDERS = ("val", "validation", "valid", "test")
+_TRAINING = ("train", "training")
+_SCORED = (*VALIDATION_FOLDERS, "testing", "eval", "dev")
 
 
 def open_folder(tree: Tree, validation: float, seed: int) -> ImageSource:
     """The tree as a source, classes and files sorted by name; nothing is decoded yet.
 
-    ``train/`` is the training folder if it contains folders (else it is a class of that name). Without a folder of
-    ``VALIDATION_FOLDERS`` beside it, the share ``validation`` of each class is held out, chosen by ``seed``.
+    ``train/`` (or ``training/``, in any case) is the training folder if it contains folders (else it is a class of that
+    name). Without a folder of ``_SCORED`` beside it, the share ``validation`` of each class is held out, chosen by
+    ``seed``.
     Raises ``DataError`` if the folder, its classes or its links are not usable.
     """
     check_name(tree.name, tree.where(""))
-    folders = {last_name(path): path for path in tree.subfolders("")}
+    folders = {last_name(path).casefold(): path for path in tree.subfolders("")}
     held_out = None
-    if "train" in folders and tree.subfolders(folders["train"]):
-        train = _training_classes(tree, folders["train"])
-        held_out = next((folders[name] for name in VALIDATION_FOLDERS if name in folders), None)
+    trained = next((folders[name] for name in _TRAINING if name in folders), None)
+    if trained is not None and tree.subfolders(trained):
+        train = _training_classes(tree, trained)
+        held_out = next((folders[name] for name in _SCORED if name in folders), None)
     else:
+        _refuse_splits(tree, folders)
         train = _training_classes(tree, "")
     if held_out is not None:
         return source_of(tree.name, tree, train, _validation_classes(tree, held_out, train))
     return source_of(tree.name, tree, *divide(tree, train, validation, seed))
+
+
+def _refuse_splits(tree: Tree, folders: Mapping[str, str]) -> None:
+    """Refuse to take folders of splits, of which none is to train on, for classes."""
+    if len(folders) > 1 and folders.keys() <= {*_SCORED} and all(map(tree.subfolders, folders.values())):
+        names = ", ".join(map(last_name, folders.values()))
+        raise DataError(f"{tree.where('')} has the folders {names}, but none to train on: call one train")
 
 
 def _training_classes(tree: Tree, folder: str) -> ClassFiles:

@@ -65,6 +65,7 @@ def open_parquet(path: Path, files: list[Path], share: float, seed: int) -> Imag
     parts: dict[str, list[str]] = {}
     for file in files:
         parts.setdefault(_split_of(file.relative_to(path) if path.is_dir() else Path(file.name)), []).append(str(file))
+    _check_alike(files)
     with _quiet(datasets, offline=True):
         splits = _tried(
             lambda: datasets.load_dataset("parquet", data_files=parts),
@@ -72,6 +73,28 @@ def open_parquet(path: Path, files: list[Path], share: float, seed: int) -> Imag
             "write it again, all files with the same columns",
         )
     return _source(path.resolve().name.partition(".")[0], str(path), splits, [_folder(path)], share, seed)
+
+
+def _check_alike(files: list[Path]) -> None:
+    """Refuse files that number their classes differently: the library would take the names of one for all."""
+    named = [(file, names) for file in files if (names := _class_labels(file))]
+    for file, names in named[1:]:
+        if names != named[0][1]:
+            raise DataError(
+                f"{file} names its classes otherwise than {named[0][0]}: write all files with the same ClassLabel"
+            )
+
+
+def _class_labels(file: Path) -> dict[str, list[str]]:
+    """By column, the names that a parquet file has for whole numbers; none where it cannot be read."""
+    from pyarrow.parquet import read_schema
+
+    try:
+        written = (read_schema(file).metadata or {}).get(b"huggingface", b"{}")
+        features = json.loads(written)["info"]["features"]
+        return {name: entry["names"] for name, entry in features.items() if entry.get("_type") == "ClassLabel"}
+    except Exception:  # the library says it where it is damaged
+        return {}
 
 
 def is_saved(folder: Path) -> bool:

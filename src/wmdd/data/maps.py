@@ -27,6 +27,8 @@ class MapSamples(Samples):
     anything else.
     """
 
+    one_at_a_time = True  # torch asks such sets from one thread of a process, and many keep a file open
+
     def __init__(self, dataset: Any, where: str) -> None:
         self.where = where
         self._dataset = dataset
@@ -120,14 +122,15 @@ def _as_pixels(image: Any, where: str) -> np.ndarray:
     if isinstance(image, Image.Image):
         return np.asarray(_loaded(image, where))
     if isinstance(image, Tensor):
-        array = image.detach().cpu().numpy()
+        array = (image.float() if image.is_floating_point() else image).detach().cpu().numpy()
         pixels = array.transpose(1, 2, 0) if array.ndim == 3 else array
     elif isinstance(image, np.ndarray):
         pixels = image
     else:
         raise DataError(f"{where} is {type(image).__name__}, but should be a PIL image, an array or a tensor")
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    if pixels.ndim != 3 or 0 in pixels.shape or pixels.shape[2] > MOST_CHANNELS:
+    turned = isinstance(image, np.ndarray) and pixels.shape[0] in (1, 3) and pixels.shape[-1] > 4
+    if pixels.ndim != 3 or 0 in pixels.shape or pixels.shape[2] > MOST_CHANNELS or turned:
         raise DataError(
             f"{where} has the shape {list(image.shape)}, but tensors should be [C, H, W] and arrays [H, W, C], with at "
             f"most {MOST_CHANNELS} channels"

@@ -71,7 +71,7 @@ def _open_path(config: DataConfig) -> ImageSource:
         return open_saved(path, share, seed)
     if (files := parquet_files(path)) and not _holds_image_folders(path):
         return open_parquet(path, files, share, seed)
-    if shards := _shards(path):
+    if (shards := _shards(path)) and not _holds_image_folders(path):
         return open_shards(path if path.is_dir() else path.parent, shards, share, seed)
     return open_folder(_open_tree(path, memory), share, seed)
 

@@ -53,7 +53,8 @@ class OwnData:
             [part.labels.tolist(), [part.stamp(i) for i in range(len(part.labels))]] if part else None
             for part in self._parts
         ]
-        return f"{LENT}{self._kind}-{digest([self._classes, parts])[:16]}"
+        turned = [] if self.flips else ["no flips"]
+        return f"{LENT}{self._kind}-{digest([self._classes, parts, *turned])[:16]}"
 
     def open(self, share: float, seed: int) -> ImageSource:
         """The data as a source. Raises ``DataError`` for labels that are not usable."""
@@ -67,7 +68,10 @@ class OwnData:
 
     @cached_property
     def _classes(self) -> tuple[str, ...]:
-        names = self.class_names if self.class_names is not None else getattr(self.train, "classes", None)
+        mine, theirs = (getattr(part, "classes", None) for part in (self.train, self.validation))
+        if isinstance(mine, list | tuple) and isinstance(theirs, list | tuple) and list(mine) != list(theirs):
+            raise DataError("the validation data have other classes than the data: number both alike")
+        names = self.class_names if self.class_names is not None else mine
         if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
             return tuple(names)
         if self.class_names is not None:

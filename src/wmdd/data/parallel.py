@@ -34,7 +34,7 @@ def decode_images(
             pixels[row] = to_square(split.read(index[row]), size, channels)
         return stop
 
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
+    with ThreadPoolExecutor(1 if split.one_at_a_time else max(threads, 1)) as pool:
         for done in pool.map(fill, range(0, len(index), _BLOCK)):
             if on_progress is not None:
                 on_progress(done, len(index))

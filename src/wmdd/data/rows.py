@@ -84,10 +84,13 @@ def class_names(table: Any, where: str) -> tuple[str, ...]:
 
 
 def _labels(table: Any, where: str, classes: Sequence[str]) -> np.ndarray:
-    """int64 ``[N]``; texts are numbered as in ``classes``."""
+    """int64 ``[N]``; names are numbered as in ``classes``, and so are numbers of other names than those."""
     column = _label_column(table, where)
-    values = _present(table[column], where)
-    if not _is_text(table.features[column]):
+    values, feature = _present(table[column], where), table.features[column]
+    own = getattr(feature, "names", None)  # of a ClassLabel
+    if own and classes and list(own) != list(classes):
+        values = [own[value] if 0 <= value < len(own) else str(value) for value in values]
+    elif not _is_text(feature):
         if wrong := [value for value in values if abs(value) > _LARGEST]:
             raise DataError(f"{where} has the label {wrong[0]}: labels should be whole numbers from 0 up")
         return np.asarray(values, dtype=np.int64)

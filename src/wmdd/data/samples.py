@@ -13,11 +13,15 @@ from wmdd.data.source import ImageSource, Split
 
 
 class Samples(ABC):
-    """N images with ``labels`` int64 ``[N]``; ``where`` names them to the user, ``channels`` is the C of each."""
+    """N images with ``labels`` int64 ``[N]``; ``where`` names them to the user, ``channels`` is the C of each.
+
+    Those that are read ``one_at_a_time`` are not read by two threads of one process.
+    """
 
     labels: np.ndarray
     where: str
     channels = 3
+    one_at_a_time = False
 
     @abstractmethod
     def read(self, i: int) -> np.ndarray:
@@ -43,6 +47,11 @@ class SampleSplit(Split):
     def channels(self) -> int:
         """C of the samples."""
         return self.samples.channels
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """As of the samples."""
+        return self.samples.one_at_a_time
 
     def read(self, i: int) -> np.ndarray:
         """The i-th image, uint8 ``[H, W, C]``. Raises ``DataError`` if it cannot be read."""

@@ -29,10 +29,19 @@ class ShardSamples(Samples):
         self.where = str(paths[0]) if len(paths) == 1 else f"{paths[0].parent} ({len(paths)} shards)"
         self._shards = [TarTree(path) for path in paths]
         self._files = [(shard, file) for shard in self._shards for file in shard.images("")]
+        self._refuse_two_of_a_sample()
         labels = {id(shard): _labels(shard) for shard in self._shards}
         self.labels = np.array(
             [_label_of(shard, file.path, labels[id(shard)]) for shard, file in self._files], np.int64
         )
+
+    def _refuse_two_of_a_sample(self) -> None:
+        seen: dict[tuple[int, str], str] = {}
+        for shard, file in self._files:
+            if (other := seen.setdefault((id(shard), _key(file.path)), file.path)) != file.path:
+                raise DataError(
+                    f"{shard.where(file.path)} and {other} are images of one sample: leave one of them in the shard"
+                )
 
     def read(self, i: int) -> np.ndarray:
         shard, file = self._files[i]

@@ -30,6 +30,11 @@ class Split(ABC):
         """C of the images; grey ones are repeated to 3."""
         return 3
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether images may be read by one thread of a process alone."""
+        return False
+
     @abstractmethod
     def read(self, i: int) -> np.ndarray:
         """The i-th image, upright: uint8 ``[H, W, C]``. Raises ``DataError`` if it cannot be read."""

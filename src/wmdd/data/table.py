@@ -49,12 +49,12 @@ def open_table(path: Path, validation: float, seed: int) -> ImageSource:
         raise DataError(f"{path} has {len(train)} class(es) to train on: it needs at least two labels")
     name = path.name.partition(".")[0]
     if not held_out:
-        return source_of(name, tree, *divide(tree, train, validation, seed))
+        return source_of(name, tree, *divide(tree, train, validation, seed), listed=True)
     for label in {*train, *held_out}:
         if label not in train or label not in held_out:
             part = "training" if label not in train else "validation"
             raise DataError(f"{path} has no {part} images of class {label!r}: every class needs both, or say no splits")
-    return source_of(name, tree, train, held_out)
+    return source_of(name, tree, train, held_out, listed=True)
 
 
 def _rows(path: Path) -> list[_Row]:

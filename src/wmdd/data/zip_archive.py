@@ -54,10 +54,10 @@ class ZipTree(ArchiveTree):
             start = member.offset + _HEADER.size + name_length + extra_length
             content = bytes_at(self.path, start, member.packed)
             if member.deflated:
-                content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, member.size)
+                content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, member.size + 1)
         except OSError as error:
             raise DataError(f"{where} cannot be read ({error.strerror})") from error
-        except (struct.error, zlib.error) as error:
+        except (struct.error, zlib.error, OverflowError) as error:
             raise DataError(f"{where} is damaged ({error}): make the archive again") from error
         if len(content) != member.size or zlib.crc32(content) != member.crc:
             raise DataError(f"{where} is damaged (its checksum is not the recorded one): make the archive again")

@@ -35,4 +35,5 @@ def read_folder(folder: Path, manifest: Mapping[str, Any]) -> dict[str, torch.Te
 
 def _places(manifest: Mapping[str, Any], folder: Path) -> Iterator[Path]:
     per_class = manifest["images"]["per_class"]
-    return (folder / entry["folder"] / f"{j:03d}.png" for entry in manifest["classes"] for j in range(per_class))
+    digits = max(3, len(str(per_class - 1)))  # sorted by name they are in order
+    return (folder / entry["folder"] / f"{j:0{digits}d}.png" for entry in manifest["classes"] for j in range(per_class))

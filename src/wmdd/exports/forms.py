@@ -94,7 +94,7 @@ def load_export(folder: Path) -> DistilledDataset:
         )
     except WmddError:
         raise
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise RunError(f"{folder} is damaged ({error!r:.200}): export the run again.") from error
     check_set(made, str(folder))
     return made

@@ -84,7 +84,9 @@ def _exported(path: Path, temporary: Path, licence: str | None) -> Path:
         run = RunDirectory(path)
         run.config()
         return export_run(run, _FORM, temporary, licence)
-    form = read_json(path / "manifest.json").get("form")
+    manifest = read_json(path / "manifest.json")
+    check_manifest(manifest, str(path / "manifest.json"))
+    form = manifest.get("form")
     if form != _FORM:
         raise RunError(f"{path} is an export of the form {form}: give the run, or an export of the form {_FORM}.")
     if licence is not None:

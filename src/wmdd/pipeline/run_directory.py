@@ -276,6 +276,7 @@ class RunDirectory:
         gone = STAGES[STAGES.index(stage) :]
         for name in gone:
             self._refuse_busy(name)
+        (self.path / "results.json").unlink(missing_ok=True)  # the scores of what is discarded
         for name in gone:
             # The records go first: whatever is left after a kill does not count as done.
             for folder in (self.folder(name) / "units", self.folder(name)):
