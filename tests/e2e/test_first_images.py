@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from coloured_images import Refused
+from coloured_images import TINY, Refused
+from safetensors.torch import load_file
 
 import wmdd
 from wmdd.cli.main import main
@@ -36,6 +37,15 @@ def test_the_manifest_says_whether_real_pixels_are_in(init: str, real: bool, fin
         main(["synthesize", str(finished), "--redo", "synthesis", "--synthesis.init", init, "--steps", "1", "-q"]) == 0
     )
     assert json.loads((finished / "manifest.json").read_text())["images"] == {"real_pixels": real}
+
+
+def test_a_real_image_is_at_no_distance_from_itself_in_bfloat16(pristine_colours: Path, tmp_path: Path) -> None:
+    words = [*TINY, "--steps", "0", "--runtime.precision", "bfloat16"]
+    assert main(["run", str(tmp_path / "run"), "--data", str(pristine_colours), *words]) == 0
+    found = [load_file(path) for path in tmp_path.glob("run/artifacts/synthesis/*/class-*.safetensors")]
+    assert len(found) == 3
+    for facts in found:
+        assert float(facts["nearest_distance"].max()) < 1e-3 * float(facts["features"].norm(dim=1).min())
 
 
 def test_stitched_patches_and_global_statistics_by_the_command_line(finished: Path) -> None:

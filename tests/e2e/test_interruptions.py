@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from coloured_images import TINY
 
 from wmdd.cli.main import main
 from wmdd.pipeline.run_directory import RunDirectory
+from wmdd.pipeline.stages import synthesis
 from wmdd.stages import synthesis as stage
+from wmdd.stages.pixels import Pixels
+from wmdd.storage.savepoint import Savepoint
 
 
 def started(run: Path, data: Path) -> tuple[list[str], subprocess.Popen[str]]:
@@ -108,6 +112,37 @@ def test_a_loss_that_is_finite_in_float32_only(
     assert said in capsys.readouterr().err
     records = RunDirectory(run).records("synthesis")
     assert [record.precision for record in records.values()] == ["", "float32", ""]
+
+
+def test_what_was_tried_in_float32_goes_on_there(
+    spoiled: list[str], pristine_colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, run, tries = tmp_path / "whole", tmp_path / "run", list[str]()
+    words = ["--data", str(pristine_colours), *TINY, *GROUPS, "--runtime.precision", "bfloat16"]
+    assert main(["run", str(whole), *words]) == 0
+    tried, step = synthesis.synthesize, Pixels.step
+
+    def note(teacher: Any, problem: Any, config: Any, machine: Any, *rest: Any, **more: Any) -> torch.Tensor:
+        tries.append(f"{machine.precision} {problem.classes}")
+        return tried(teacher, problem, config, machine, *rest, **more)
+
+    def die(pixels: Pixels, lr: float) -> None:
+        step(pixels, lr)
+        if tries[-1:] == ["float32 (1,)"] and tries.count("float32 (1,)") == 1 and lr < 0.05:
+            raise RuntimeError("as if killed")
+
+    monkeypatch.setattr(synthesis, "synthesize", note)
+    monkeypatch.setattr(Pixels, "step", die)
+    monkeypatch.setattr("wmdd.pipeline.workspace.Savepoint", partial(Savepoint, seconds=0))
+    with pytest.raises(RuntimeError, match="as if killed"):
+        main(["run", str(run), *words])
+    tries.append("again")
+    assert main(["run", str(run), *words]) == 0
+    assert tries[tries.index("again") + 1] == "float32 (1,)"
+    images = [
+        [path.read_bytes() for path in sorted(folder.glob("artifacts/synthesis/*/*/*.png"))] for folder in (whole, run)
+    ]
+    assert images[0] == images[1] != []
 
 
 def test_a_loss_that_is_never_finite_leaves_the_other_classes(

@@ -1,6 +1,7 @@
 """Data that are no folder: those of a Python program, of torchvision by name, and of Hugging Face's library."""
 
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,20 @@ import numpy as np
 import pytest
 import torch
 from coloured_images import COLOURS, TINY, Refused
-from datasets import ClassLabel, Dataset, Features, Image
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Image
 from PIL import Image as Pillow
 from torch import Tensor
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import StackDataset, Subset, TensorDataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import ColorJitter, PILToTensor, ToTensor
 
 import wmdd
 from wmdd.cli.main import main
+from wmdd.config import DataConfig
 from wmdd.core.errors import WmddError
+from wmdd.data import open_source
+from wmdd.data.own import OwnData
+from wmdd.data.parallel import decode_images
 
 SETTINGS = {
     "data.image_size": 16,
@@ -52,6 +57,67 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert made.images.shape == (3, 3, 16, 16)
     assert made.class_names == ("0", "1", "2")
     return folder
+
+
+class OneHandle(torch.utils.data.Dataset[Any]):
+    """Images behind one open file: no two threads may read at a time."""
+
+    def __init__(self) -> None:
+        self.images, self.labels = tensors(40)
+        self.reading, self.most = 0, 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        time.sleep(1e-4)
+        self.reading -= 1
+        return self.images[i], int(self.labels[i])
+
+
+def test_a_set_is_read_by_one_thread_at_a_time() -> None:
+    data = OneHandle()
+    source = OwnData(data).open(0.2, 0)
+    decode_images(source.train, range(len(source.train)), 16, threads=4)
+    assert data.most == 1
+
+
+def test_splits_of_other_classes_are_refused(tmp_path: Path) -> None:
+    for folder, names in (("train", ("Bee", "ant")), ("val", ("bee", "ant"))):
+        for name in names:
+            (tmp_path / folder / name).mkdir(parents=True)
+            Pillow.new("RGB", (16, 16)).save(tmp_path / folder / name / "0.png")
+    with pytest.raises(WmddError, match="the validation data have other classes than the data"):
+        OwnData(ImageFolder(tmp_path / "train"), ImageFolder(tmp_path / "val"))
+
+
+def test_data_that_are_not_mirrored_are_others() -> None:
+    assert OwnData(tensors()).name != OwnData(tensors(), flips=False).name
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 16, 16)])
+def test_an_array_with_its_channels_first_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(WmddError, match=r"arrays \[H, W, C\]"):
+        OwnData(StackDataset([np.zeros(shape, dtype=np.uint8)] * 4, [0, 1, 0, 1]))
+
+
+def test_names_of_each_splits_own_labels_count(tmp_path: Path) -> None:
+    """The same colours, numbered one way to train on and the other way to score on."""
+    red, blue = (Pillow.new("RGB", (16, 16), colour) for colour in ("red", "blue"))
+    splits = {}
+    for split, names in (("train", ["blue", "red"]), ("validation", ["red", "blue"])):
+        columns = {"image": [red, blue] * 2, "label": [names.index("red"), names.index("blue")] * 2}
+        splits[split] = Dataset.from_dict(columns, Features({"image": Image(), "label": ClassLabel(names=names)}))
+    DatasetDict(splits).save_to_disk(tmp_path / "saved")
+    source = open_source(DataConfig(source=str(tmp_path / "saved")))
+    for part in (source.train, source.validation):
+        assert [source.class_names[k] for k in part.labels] == ["red", "blue"] * 2
+    for split, table in splits.items():
+        table.to_parquet(tmp_path / "files" / f"{split}.parquet")
+    with pytest.raises(WmddError, match="names its classes otherwise than"):
+        open_source(DataConfig(source=str(tmp_path / "files")))
 
 
 def test_a_run_of_tensors_goes_on_with_the_same_and_refuses_others(run: Path) -> None:

@@ -17,6 +17,7 @@ from wmdd.runtime.usage import measured
 from wmdd.stages.synthesis import synthesize
 
 _IMAGES = 16  # of the measured steps; fewer would not tell what grows with them from what does not
+_COPIES = 5  # of an image's pixels in float32: values, gradient and that of a batch, Adam's two
 _SHARE = 0.9  # of the available memory: the rest is for what these steps do not show
 
 
@@ -38,7 +39,15 @@ def fit_group(config: RunConfig, source: ImageSource) -> RunConfig:
         return config
     rehearsal = Rehearsal(config, source)
     room = _SHARE * available_bytes(rehearsal.machine.device) - rehearsal.held
-    return with_group(config, max(1, min(most, int(room / (config.ipc * bytes_of_an_image(rehearsal))))))
+    each, kept = bytes_of_an_image(rehearsal), _COPIES * rehearsal.image_bytes * 4
+
+    def fits(size: int) -> bool:
+        """More images than a batch wait their turn, as pixels alone."""
+        images = size * config.ipc
+        seen = min(images, config.synthesis.batch_size)
+        return seen * each + (images - seen) * kept <= room
+
+    return with_group(config, next(filter(fits, range(most, 1, -1)), 1))
 
 
 def bytes_of_an_image(rehearsal: Rehearsal) -> float:

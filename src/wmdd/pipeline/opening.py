@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from wmdd.config import RunConfig
-from wmdd.config.load import dotted
+from wmdd.config.load import dotted, nested, parse
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.records import STAGES
 from wmdd.data import ImageSource, open_source
@@ -44,7 +44,8 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
         if redo is not None:
             reporter.say(f"discarding {', '.join(run.discard(redo))}")
     if not began and not run.begin(config):
-        return open_run(run, asked, reporter)  # another process was first: its settings hold, if they are what we want
+        # Another process was first, perhaps on another machine: its settings hold, if they are what we want.
+        return open_run(run, _with_automatic_of(asked, run.config()), reporter)
     if began and run.config() != config:
         run.write_config(config)
     if _known_data(run, reporter) != _describe(source):
@@ -62,6 +63,12 @@ def ready(asked: RunConfig, resolved: RunConfig, source: ImageSource, *, teacher
     """
     try_out(resolved, source, teacher_made=teacher_made)
     return fit_group(resolved, source) if asked.synthesis.group_size == "auto" else resolved
+
+
+def _with_automatic_of(asked: RunConfig, begun: RunConfig) -> RunConfig:
+    """``asked``, with what came of every automatic setting in ``begun``."""
+    there = dotted(begun)
+    return parse(nested({name: there[name] if value == "auto" else value for name, value in dotted(asked).items()}))
 
 
 def _remakes(stage: str, redo: str | None) -> bool:

@@ -28,6 +28,7 @@ from wmdd.storage.json import append_line, read_sealed, write_sealed
 from wmdd.storage.locks import CLAIM_SUFFIX, TEMPORARY_SUFFIX, Claim, claim, remove_abandoned
 
 FORMAT = 1
+_METRICS = "metrics.jsonl"
 
 
 class RunDirectory:
@@ -286,6 +287,8 @@ class RunDirectory:
                     continue
                 except OSError as error:
                     raise RunError(f"{folder} cannot be removed: {error.strerror}; remove it yourself.") from error
+            if (self.path / _METRICS).is_file():
+                append_line(self.path / _METRICS, {"stage": name, "discarded": True})
         self._verified.clear()
         return gone
 
@@ -307,7 +310,7 @@ class RunDirectory:
     def log(self, stage: str, unit: str, step: int, values: dict[str, float]) -> None:
         """Append one measurement to ``metrics.jsonl``."""
         self._refuse_vanished()
-        append_line(self.path / "metrics.jsonl", {"stage": stage, "unit": unit, "step": step, **values})
+        append_line(self.path / _METRICS, {"stage": stage, "unit": unit, "step": step, **values})
 
 
 def _link(source: Path, target: Path) -> None:

@@ -26,6 +26,7 @@ from wmdd.runtime.crew import ALONE, Crew
 from wmdd.runtime.usage import machine_name, measured, versions
 from wmdd.stages.finite import NotFiniteError
 from wmdd.storage.locks import Claim
+from wmdd.storage.savepoint import Savepoint
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -224,18 +225,24 @@ class _Job:
         if crew.leads and (fault := run.fault(name, self.unit.name)):
             self.work.reporter.say(f"{self.title}: {fault}; made again")
             run.forget(name, self.unit.name)
-        try:
-            return self._make(crew)
-        except NotFiniteError as error:
-            if self.work.machine.precision != "bfloat16":
-                raise
-            self.work.reporter.say(f"{self.title}: {error.about(self.work.class_names)}; once more in float32")
         usual = self.work.machine
+        if not (usual.precision == "bfloat16" and self._began_in_float32()):
+            try:
+                return self._make(crew)
+            except NotFiniteError as error:
+                if usual.precision != "bfloat16":
+                    raise
+                self.work.reporter.say(f"{self.title}: {error.about(self.work.class_names)}; once more in float32")
         self.work.machine = replace(usual, precision="float32")
         try:
             self._make(crew, "float32")
         finally:
             self.work.machine = usual
+
+    def _began_in_float32(self) -> bool:
+        """Whether a process that was cut off had come to the second try."""
+        path = self.work.run.savepoint_path(self.stage.name, self.unit.name)
+        return Savepoint(path, self.key + "float32").load() is not None
 
     def _make(self, crew: Crew, precision: str = "") -> None:
         work, stage, unit = self.work, self.stage, self.unit

@@ -240,15 +240,31 @@ def _progress(stage: str, units: Sequence[UnitRecord], config: RunConfig, num_cl
     if stage == "teacher":
         return Progress(stage, len(units), 1, "network")
     if stage == "relabel":
-        made = [unit.covers["epochs"] for unit in units if unit.label_form == config.evaluation.labels]
+        wanted = _protocols(config, num_classes)
+        made = [
+            unit.covers["epochs"]
+            for unit in units
+            if unit.label_form == config.evaluation.labels and unit.covers.get("protocol") in wanted
+        ]
         done = sum(last - first for first, last in made)
         return Progress(stage, done, _label_epochs(config, num_classes), "epochs of labels")
     if stage == "evaluation":
         evaluation = config.evaluation
         sets = 2 if evaluation.random_real else 1
         students = len(evaluation.protocols) * len(evaluation.students) * len(evaluation.seeds) * sets
-        return Progress(stage, len(units), students, "students")
+        asked: dict[str, Sequence[Any]] = {
+            "protocol": _protocols(config, num_classes),
+            "student": evaluation.students,
+            "seed": evaluation.seeds,
+        }
+        done = sum(all(unit.covers.get(name) in among for name, among in asked.items()) for unit in units)
+        return Progress(stage, done, students, "students")
     return Progress(stage, sum(len(unit.classes) for unit in units), max(num_classes, 1), "classes")
+
+
+def _protocols(config: RunConfig, num_classes: int) -> list[str]:
+    """The protocols by which students are trained, by their names with the epochs."""
+    return [protocol.name for protocol in config.evaluation.chosen_protocols(config.ipc * max(num_classes, 1))]
 
 
 def _label_epochs(config: RunConfig, num_classes: int) -> int:

@@ -27,10 +27,13 @@ def read_curves(path: Path) -> list[Curve]:
     """The curves of all units, in the order in which they began.
 
     A resumed or repeated unit goes back to an earlier step: what was measured from there on is taken anew, so the last
-    line of each step counts. Lines that a killed process left unfinished are passed over.
+    line of each step counts. Lines that a killed process left unfinished are passed over, and so are those of a stage
+    that was discarded later.
     """
     units: dict[tuple[str, str], dict[int, dict[str, float]]] = {}
     for line in read_lines(path):
+        if isinstance(line, dict) and line.get("discarded"):
+            units = {key: steps for key, steps in units.items() if key[0] != str(line.get("stage"))}
         if not (isinstance(line, dict) and isinstance(line.get("step"), int)):
             continue
         steps = units.setdefault((str(line.get("stage")), str(line.get("unit"))), {})

@@ -23,6 +23,7 @@ def color(name: str) -> str:
 def plain(text: str, most: int = 18) -> str:
     """Text that a chart can show: printable and short."""
     text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    text = f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text  # matplotlib keeps those out of legends
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

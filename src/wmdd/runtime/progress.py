@@ -89,13 +89,15 @@ class _Lines:
     def __init__(self, reporter: Reporter, name: str) -> None:
         self._reporter, self._name = reporter, name
         self._start = self._last = time.monotonic()
+        self._first: int | None = None  # what was done before: by a process that was cut off
 
     def update(self, done: int, total: int, **values: float) -> None:
         now = time.monotonic()
+        self._first = done - 1 if self._first is None else self._first
         if now - self._last < _SECONDS_BETWEEN_LINES or done >= total:
             return
         self._last = now
-        left = (now - self._start) / max(done, 1) * (total - done)
+        left = (now - self._start) / max(done - self._first, 1) * (total - done)
         self._reporter.say(f"  {self._name}: {done}/{total}, about {left:.0f} s left  {_render(values)}".rstrip())
 
 

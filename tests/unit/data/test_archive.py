@@ -3,6 +3,7 @@
 import io
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -191,6 +192,17 @@ def test_a_member_that_lies_about_its_size(folder: Path) -> None:
     assert content.count(struct.pack("<I", 10**6)) == 2
     archive.write_bytes(content.replace(struct.pack("<I", 10**6), struct.pack("<I", 1000)))
     assert "liar.png is damaged (its checksum" in fault(archive)
+
+
+def test_a_member_that_claims_to_be_empty_is_not_unpacked(folder: Path) -> None:
+    archive, size = pack(folder, folder.with_suffix(".zip")), 3 * 10**7
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a/liar.png", bytes(size))
+    archive.write_bytes(archive.read_bytes().replace(struct.pack("<I", size), struct.pack("<I", 0)))
+    tracemalloc.start()
+    assert "liar.png is damaged (its checksum" in fault(archive)
+    assert tracemalloc.get_traced_memory()[1] < size / 4
+    tracemalloc.stop()
 
 
 def test_a_compressed_tar_that_unpacks_to_more_than_memory_allows(folder: Path) -> None:

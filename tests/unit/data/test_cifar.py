@@ -132,6 +132,10 @@ def test_files_that_are_missing_or_damaged(tmp_path: Path) -> None:
     (tmp_path / "data_batch_4").write_bytes(whole)
     (tmp_path / "batches.meta").write_bytes(pickle.dumps({"label_names": "abc"}, 2))
     assert "batches.meta has no list label_names" in fault(tmp_path)
+    endless: list[object] = []
+    endless.append(endless)
+    (tmp_path / "batches.meta").write_bytes(pickle.dumps({"label_names": endless}, 2))
+    assert "batches.meta has no list label_names" in fault(tmp_path)
 
 
 # --- the reader -------------------------------------------------------------------------------------------------------

@@ -46,6 +46,26 @@ def test_the_first_validation_folder_counts(tmp_path: Path, present: tuple[str, 
     assert {name.split("/")[0] for name in source(tmp_path).validation.names} == {present[0]}
 
 
+@pytest.mark.parametrize(("trained", "scored"), [("training", "testing"), ("Train", "Test"), ("train", "Val")])
+def test_splits_by_other_names(tmp_path: Path, trained: str, scored: str) -> None:
+    write_folder(tmp_path, {f"{part}/{name}": 1 for part in (trained, scored) for name in ("a", "b")})
+    found = source(tmp_path)
+    assert found.class_names == ("a", "b")
+    assert {name.split("/")[0] for name in found.train.names} == {trained}
+    assert {name.split("/")[0] for name in found.validation.names} == {scored}
+
+
+def test_splits_without_one_to_train_on_are_no_classes(tmp_path: Path) -> None:
+    write_folder(tmp_path, {f"{part}/{name}": 2 for part in ("val", "test") for name in ("a", "b")})
+    assert fault(tmp_path).endswith("has the folders test, val, but none to train on: call one train")
+
+
+def test_an_archive_beside_the_folders_is_not_the_data(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1})
+    shutil.make_archive(str(tmp_path / "backup"), "tar", tmp_path / "train")
+    assert source(tmp_path).class_names == ("a", "b")
+
+
 def test_train_alone_is_split(tmp_path: Path) -> None:
     write_folder(tmp_path, {"train/a": 5, "train/b": 5})
     both = source(tmp_path)

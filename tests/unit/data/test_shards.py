@@ -84,6 +84,7 @@ def png() -> bytes:
         ({"0.png": png(), "0.cls": b"-1", "1.png": png(), "1.cls": b"1"}, "two classes from 0|label -1"),
         ({"0.png": png(), "0.cls": b"0", "1.png": png(), "1.cls": b"70"}, "at least two classes"),
         ({"../0.png": png(), "0.cls": b"0"}, "leads outside"),
+        ({"0.png": png(), "0.mask.png": png(), "0.cls": b"0"}, "0.png are images of one sample|0.mask.png are images"),
     ],
 )
 def test_a_shard_that_cannot_be_used(tmp_path: Path, members: dict[str, bytes], complaint: str) -> None:

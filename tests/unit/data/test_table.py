@@ -46,6 +46,7 @@ def test_labels_and_splits(photos: Path) -> None:
     birds = source(table)
     assert birds.name == "birds"
     assert birds.class_names == ("owl", "wren")
+    assert not birds.train.ignored()  # what else lies in the folder is no concern of a list of files
     assert birds.train.names == ("photos/1.png", "photos/4.png", "photos/0.png", "photos/5.png")
     assert birds.train.labels.tolist() == [0, 0, 1, 1]
     assert birds.validation.names == ("photos/3.png", "photos/2.png")

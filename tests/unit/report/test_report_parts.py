@@ -45,6 +45,12 @@ def test_a_unit_that_is_redone_forgets_its_earlier_life(tmp_path):
     assert curve.values["loss"].tolist() == [9, 5, 4]
 
 
+def test_a_stage_that_was_discarded_is_forgotten(tmp_path):
+    gone = {"stage": "teacher", "discarded": True}
+    (curve,) = read_curves(lines(tmp_path / "m", line(1, 9.0, "old"), line(5, 8.0), gone, line(1, 2.0), line(2, 1.0)))
+    assert (curve.unit, curve.values["loss"].tolist()) == ("u", [2, 1])
+
+
 def test_torn_and_foreign_lines_are_passed_over(tmp_path):
     path = lines(
         tmp_path / "m",

@@ -32,6 +32,20 @@ def test_lines_come_seldom_and_never_at_the_end(
 
 
 @pytest.mark.usefixtures("without_terminal")
+def test_what_another_process_did_takes_no_time_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    seconds = iter([0.0, 2.0, 4.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
+    with Reporter() as reporter, reporter.task("resumed") as task:
+        task.update(751, 1000)
+        task.update(752, 1000)
+    assert capsys.readouterr().err.count("about 498 s left") == 1
+    # two seconds a step
+
+
+@pytest.mark.usefixtures("without_terminal")
 def test_what_is_said_goes_to_standard_error_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     with Reporter() as reporter:
         reporter.say("a [bold]line[/bold] " + "that is long " * 30)

@@ -275,7 +275,7 @@ def evaluation_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     return Parts(
         parts,
         rehearsal.held + rehearsal.images * rehearsal.image_bytes,
-        2 * labels_of_a_set(rehearsal),
+        2 * labels_of_an_epoch(rehearsal),  # what is read, and the tensor made of it
         min(protocol.epochs for protocol in rehearsal.work.protocols),
     )
 
@@ -334,3 +334,9 @@ def labels_of_a_set(rehearsal: Rehearsal) -> int:
         which = unit.covers["protocol"], unit.covers["images"]
         found[which] = found.get(which, 0) + label_bytes(rehearsal, unit)
     return max(found.values(), default=0)
+
+
+def labels_of_an_epoch(rehearsal: Rehearsal) -> int:
+    """The most bytes of soft labels that a student holds at a time."""
+    units = RelabelStage().units(rehearsal.work)
+    return max((label_bytes(rehearsal, unit) // epochs_of(unit) for unit in units), default=0)

@@ -77,7 +77,7 @@ class SynthesisStage(Stage):
         paths = [work.run.path / name for name in image_names(unit.name, k, len(images))]
         for path, image in zip(paths, images, strict=True):
             write_png(path, image)
-        with torch.no_grad(), work.machine.autocast():
+        with torch.no_grad():  # in float32, as the real features are: an image that is a real one is at distance 0
             seen = work.teacher.observe(
                 work.machine.layout(
                     work.teacher.preprocessing.normalize(images.to(work.machine.device), work.machine.dtype)
