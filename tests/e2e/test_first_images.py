@@ -39,6 +39,14 @@ def test_the_manifest_says_whether_real_pixels_are_in(init: str, real: bool, fin
     assert json.loads((finished / "manifest.json").read_text())["images"] == {"real_pixels": real}
 
 
+def test_scores_go_with_the_set_that_they_are_of(finished: Path) -> None:
+    assert (finished / "results.json").is_file()
+    assert main(["synthesize", str(finished), "--redo", "synthesis", "--steps", "1", "-q"]) == 0
+    assert not (finished / "results.json").exists()
+    assert main(["export", str(finished), "--out", str(finished / "out")]) == 0
+    assert json.loads((finished / "out" / "manifest.json").read_text())["scores"] == []
+
+
 def test_a_real_image_is_at_no_distance_from_itself_in_bfloat16(pristine_colours: Path, tmp_path: Path) -> None:
     words = [*TINY, "--steps", "0", "--runtime.precision", "bfloat16"]
     assert main(["run", str(tmp_path / "run"), "--data", str(pristine_colours), *words]) == 0

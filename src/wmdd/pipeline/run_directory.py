@@ -11,7 +11,7 @@ report/index.html  the page
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -277,16 +277,11 @@ class RunDirectory:
         gone = STAGES[STAGES.index(stage) :]
         for name in gone:
             self._refuse_busy(name)
-        (self.path / "results.json").unlink(missing_ok=True)  # the scores of what is discarded
+        _remove(self.path / "results.json", os.unlink)  # the scores of what goes
         for name in gone:
             # The records go first: whatever is left after a kill does not count as done.
             for folder in (self.folder(name) / "units", self.folder(name)):
-                try:
-                    shutil.rmtree(folder)
-                except FileNotFoundError:
-                    continue
-                except OSError as error:
-                    raise RunError(f"{folder} cannot be removed: {error.strerror}; remove it yourself.") from error
+                _remove(folder, shutil.rmtree)
             if (self.path / _METRICS).is_file():
                 append_line(self.path / _METRICS, {"stage": name, "discarded": True})
         self._verified.clear()
@@ -333,3 +328,12 @@ def _read_record(path: Path) -> UnitRecord | None:
 
 def _file_name(unit: str) -> str:
     return unit.replace("/", "--")
+
+
+def _remove(path: Path, remove: Callable[[Path], object]) -> None:
+    try:
+        remove(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(f"{path} cannot be removed: {error.strerror}; remove it yourself.") from error
