@@ -10,6 +10,7 @@ from wmdd.comparison.compare import run_comparison
 from wmdd.comparison.settings import asked_for
 from wmdd.comparison.table import NAME
 from wmdd.config import RunConfig
+from wmdd.config.data import default_folder
 from wmdd.config.load import merge, nested, parse, to_values
 from wmdd.config.presets import read_preset, shared_settings
 from wmdd.core.errors import RunError, SettingsError
@@ -47,7 +48,7 @@ __all__ = [
 
 def distill(
     data: Data | None = None,
-    out: str | Path = "runs/digits",
+    out: str | Path | None = None,
     *,
     preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -57,6 +58,7 @@ def distill(
 ) -> DistilledDataset:
     """Distill ``data`` into the run directory ``out``, score the result, write the page, return the distilled set.
 
+    Without ``out`` the run goes where ``wmdd run`` puts it: into ``runs/``, under the name of the data.
     ``data`` is what ``--data`` takes: an image folder, an archive of one, ``"hf:NAME"``, ... (None: what ``preset``
     says, else the embedded digits); or a map-style ``Dataset`` of ``(image, label)``, or tensors ``(images, labels)``,
     with more about them as :class:`~wmdd.data.own.OwnData`. ``essentials`` are top-level settings (``ipc=10``);
@@ -76,7 +78,8 @@ def distill(
     if own is not None:
         changes = _with_own_teacher(changes, own, settings or {})
     with Reporter(quiet=quiet) as reporter, lent(own), lent_data(own_data):
-        work = begin(Path(out), changes, reporter)
+        named = str(changes.get("data", {}).get("source", "digits"))
+        work = begin(default_folder(named) if out is None else Path(out).expanduser(), changes, reporter)
         complete(work)
     return load_distilled(work.run)
 

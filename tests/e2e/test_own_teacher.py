@@ -133,6 +133,15 @@ def test_the_command_line_goes_on_where_no_network_is_needed(
     assert len(said.splitlines()) == 1
 
 
+def test_a_set_of_it_is_exported_with_the_logits_that_it_gave(run: Path, network: ColourNet, tmp_path: Path) -> None:
+    exported = wmdd.load(wmdd.export(run, out=tmp_path / "out"))
+    mean, std = (torch.tensor(values)[None, :, None, None] for values in (MEAN, STD))
+    with torch.no_grad():
+        wanted = network.eval()((exported.images / 255 - mean) / std)
+    assert exported.logits is not None
+    torch.testing.assert_close(exported.logits, wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_the_same_object_redoes_what_is_missing(
     run: Path, network: ColourNet, pristine_colours: Path, tmp_path: Path
 ) -> None:

@@ -1,11 +1,9 @@
 """``wmdd run``."""
 
 import argparse
-import os
-from pathlib import Path
 
 from wmdd.cli.arguments import Parser, add_run, add_settings, add_work, given_settings
-from wmdd.config.data import HUB, TORCHVISION
+from wmdd.config.data import default_folder
 
 _EPILOG = """\
 examples:
@@ -27,7 +25,7 @@ def add_arguments(parser: Parser, verb: str) -> None:
 def execute(arguments: argparse.Namespace) -> None:
     """Do all stages, print the scores and where the page is."""
     values = given_settings(arguments)
-    path = arguments.run or _default_folder(str(values.get("data", {}).get("source", "digits")))
+    path = arguments.run or default_folder(str(values.get("data", {}).get("source", "digits")))
 
     from wmdd.api import begin, complete
     from wmdd.cli.scores import print_scores
@@ -43,9 +41,3 @@ def execute(arguments: argparse.Namespace) -> None:
     if crew.leads:
         print_scores(work.run)
         print(f"page: {path / 'report' / 'index.html'}")
-
-
-def _default_folder(source: str) -> Path:
-    path = os.path.realpath(os.path.expanduser(source.removeprefix(HUB).removeprefix(TORCHVISION)))
-    name = os.path.basename(path)
-    return Path("runs") / ((name.partition(".")[0] if os.path.isfile(path) else name).replace(":", "-") or "data")

@@ -1,6 +1,8 @@
 """Where the real images come from and how they are cut to size."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Interval
@@ -53,3 +55,12 @@ class DataConfig:
     def is_path(self) -> bool:
         """Whether the source is a folder or a file, and no name."""
         return self.source != "digits" and not self.source.startswith((HUB, TORCHVISION, LENT))
+
+
+def default_folder(source: str) -> Path:
+    """Where a run of these data goes that is not told where to: ``runs/`` and their name."""
+    for prefix in (HUB, TORCHVISION, LENT):
+        source = source.removeprefix(prefix)
+    path = os.path.realpath(os.path.expanduser(source))
+    name = os.path.basename(path)
+    return Path("runs") / ((name.partition(".")[0] if os.path.isfile(path) else name).replace(":", "-") or "data")

@@ -17,7 +17,8 @@ from wmdd.exports.shards import read_shards, write_shards
 from wmdd.exports.sound import check_set
 from wmdd.exports.staged import staged_folder
 from wmdd.exports.tensors import read_tensor_files, write_tensor_files
-from wmdd.pipeline.artifacts import load_distilled, load_teacher
+from wmdd.models.own import is_own
+from wmdd.pipeline.artifacts import load_distilled, load_logits, load_teacher, teacher_facts
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.json import read_json
 
@@ -61,7 +62,12 @@ def export_run(run: RunDirectory, form: str, out: Path, licence: str | None = No
 
 @torch.no_grad()
 def _logits(run: RunDirectory, distilled: DistilledDataset) -> Tensor:
-    """The teacher's raw logits float32 ``[M, K]`` of the plain images, on the CPU."""
+    """The teacher's raw logits float32 ``[M, K]`` of the plain images, on the CPU.
+
+    A network of a Python program is not here to be asked: then they are those that the run has kept.
+    """
+    if is_own(teacher_facts(run)["arch"]):
+        return load_logits(run)
     teacher = load_teacher(run)
     return torch.cat(
         [teacher.logits(distilled.preprocessing.normalize(images)) for images in distilled.images.split(_BATCH)]

@@ -221,6 +221,14 @@ def load_distilled(run: RunDirectory) -> DistilledDataset:
     )
 
 
+def load_logits(run: RunDirectory) -> Tensor:
+    """The teacher's logits float32 ``[M, K]`` of the distilled images, as they were when those were made."""
+    made = {k: record.name for record in run.outputs("synthesis") for k in record.covers["classes"]}
+    folder = run.folder("synthesis")
+    facts = (read_tensors(folder / made[k] / f"class-{k:04d}.safetensors")[0] for k in sorted(made))
+    return torch.cat([found["logits"] for found in facts])
+
+
 def _weights(run: RunDirectory, config: RunConfig, num_classes: int) -> Tensor:
     """Those of the atoms that the images belong to, ``[M]``; even ones where they belong to none."""
     if config.synthesis.follows_atoms:

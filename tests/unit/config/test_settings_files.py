@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wmdd.config import PROTOCOLS, EvaluationConfig, RunConfig
-from wmdd.config.data import DataConfig
+from wmdd.config.data import DataConfig, default_folder
 from wmdd.config.load import (
     Setting,
     dotted,
@@ -83,6 +83,14 @@ def test_the_papers_preset_says_what_the_paper_says() -> None:
     assert (protocol.epochs, protocol.batch_size, protocol.temperature, protocol.lr) == (300, 100, 20, 1e-3)
     assert protocol.cutmix
     assert protocol.weighted
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("digits", "digits"), ("~/birds/", "birds"), ("hf:who/birds:small", "birds-small"), ("python:set-1a", "set-1a")],
+)  # fmt: skip
+def test_a_run_is_called_after_its_data(source: str, name: str) -> None:
+    assert default_folder(source) == Path("runs") / name
 
 
 def test_auto_follows_the_size_and_the_source(digits: ImageSource) -> None:
