@@ -9,7 +9,7 @@ import torch
 _MEMINFO = Path("/proc/meminfo")
 _OWN = Path("/proc/self/cgroup")
 _CGROUPS = (
-    # version 2, and 1: its controller and folder, what is allowed, what is taken, and the file cache that would give way
+    # version 2, and 1: controller, folder, what is allowed, what is taken, and the file cache that would give way
     ("", "", "memory.max", "memory.current", "inactive_file"),
     ("memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
