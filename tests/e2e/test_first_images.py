@@ -39,6 +39,17 @@ def test_the_manifest_says_whether_real_pixels_are_in(init: str, real: bool, fin
     assert json.loads((finished / "manifest.json").read_text())["images"] == {"real_pixels": real}
 
 
+@pytest.mark.parametrize(("init", "says"), [("real", "tied to its atom"), ("random", ""), ("patches", "crops of real")])
+def test_the_page_says_what_images_without_steps_are(
+    init: str, says: str, pristine_colours: Path, tmp_path: Path
+) -> None:
+    words = ["--data", str(pristine_colours), *TINY, "--steps", "0", "--synthesis.init", init]
+    assert main(["run", str(tmp_path / "run"), *words]) == 0
+    page = " ".join((tmp_path / "run/report/index.html").read_text().split())
+    for text in ("tied to its atom", "crops of real"):
+        assert (text in page) == (text == says)
+
+
 def test_scores_go_with_the_set_that_they_are_of(finished: Path) -> None:
     assert (finished / "results.json").is_file()
     assert main(["synthesize", str(finished), "--redo", "synthesis", "--steps", "1", "-q"]) == 0

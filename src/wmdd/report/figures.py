@@ -181,14 +181,15 @@ def _bands_chart(title: str, bands: Sequence[tuple[str, str, Band]]) -> str:
 # --- feature space ----------------------------------------------------------------------------------------------------
 
 
-def plane_chart(plane: Plane, names: Sequence[str]) -> str:
-    """Real features, atoms and synthetic features in the plane, coloured by class."""
+def plane_chart(plane: Plane, names: Sequence[str], *, tied: bool) -> str:
+    """Real features, atoms and synthetic features in the plane, coloured by class; images ``tied`` to their atoms."""
 
     def draw(axes: Axes) -> None:
         for i, points in enumerate(plane.classes):
             axes.scatter(points.real[:, 0], points.real[:, 1], s=7, color=color(f"k{i}"), alpha=0.3, linewidths=0)
         for i, points in enumerate(plane.classes):
-            _ties(axes, points)
+            if tied:
+                _ties(axes, points)
             axes.scatter(
                 points.synthetic[:, 0],
                 points.synthetic[:, 1],

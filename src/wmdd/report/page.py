@@ -245,7 +245,8 @@ class Page:
     def plane_chart(self) -> Markup:
         """The features, drawn."""
         assert self.plane is not None
-        return _safe(figures.plane_chart(self.plane, self.run.class_names))
+        tied = self.run.config.synthesis.follows_atoms
+        return _safe(figures.plane_chart(self.plane, self.run.class_names, tied=tied))
 
     @property
     def plane_is_sample(self) -> bool:
