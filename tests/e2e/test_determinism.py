@@ -43,7 +43,7 @@ def begun(undisturbed: Path, tmp_path: Path) -> Path:
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)
     RunDirectory(run).discard("synthesis")
-    (run / "results.json").unlink()
+    assert not (run / "results.json").exists()
     return run
 
 
