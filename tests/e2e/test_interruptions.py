@@ -1,6 +1,7 @@
 """Signals, and losses that are not finite."""
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -30,6 +31,8 @@ def started(run: Path, data: Path) -> tuple[list[str], subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Without what measures coverage: a signal while its tracer holds its lock leaves the process waiting for it.
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         # What a shell starts in the background ignores interruptions, and so would all that it starts in turn.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
