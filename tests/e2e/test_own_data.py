@@ -93,6 +93,11 @@ def test_splits_of_other_classes_are_refused(tmp_path: Path) -> None:
         OwnData(ImageFolder(tmp_path / "train"), ImageFolder(tmp_path / "val"))
 
 
+def test_two_classes_of_one_name_are_refused() -> None:
+    with pytest.raises(WmddError, match="has two classes named 'crane'"):
+        OwnData(tensors(), class_names=["crane", "owl", "crane"]).open(0.2, 0)
+
+
 def test_data_that_are_not_mirrored_are_others() -> None:
     assert OwnData(tensors()).name != OwnData(tensors(), flips=False).name
 

@@ -8,7 +8,7 @@ from wmdd.comparison.table import write_table
 from wmdd.config import RunConfig
 from wmdd.config.load import merge
 from wmdd.core.errors import RunError, WmddError
-from wmdd.data import open_source
+from wmdd.data import ImageSource, open_source
 from wmdd.pipeline.opening import open_run
 from wmdd.pipeline.resolve import resolve
 from wmdd.pipeline.run_directory import RunDirectory
@@ -30,14 +30,13 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
         WmddError: the settings do not suit the data or the machine, or something in the folder is damaged; or, when all
             others are done, some sets could not be made.
     """
-    comparison = _as_begun(folder, comparison)
     source, members = open_source(comparison.shared.data), list(comparison.members())
+    comparison = _in_one_precision(comparison, RunDirectory(folder / TEACHER), source)
     for member in members:  # what cannot be is refused before anything is made
         resolve(comparison.config_of(member), source)
     shared = open_run(RunDirectory(folder / TEACHER), comparison.shared, reporter)
     from wmdd.report import write_comparison_page  # matplotlib: half a second, which single stages need not pay
 
-    comparison = _with_precision(comparison, shared.config)
     write_comparison(folder, comparison)
     run_stages(shared, SHARED)
     failed = list[str]()
@@ -59,17 +58,12 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
         )
 
 
-def _as_begun(folder: Path, comparison: Comparison) -> Comparison:
-    """``comparison`` in the precision that its teacher was made in, whatever this machine's own would be."""
-    begun = RunDirectory(folder / TEACHER)
-    return _with_precision(comparison, begun.config()) if begun.exists else comparison
-
-
-def _with_precision(comparison: Comparison, config: RunConfig) -> Comparison:
-    runtime = {"precision": config.runtime.precision}
-    if comparison.shared.runtime.precision != "auto":
-        return comparison
-    return replace(comparison, settings=merge(comparison.settings, {"runtime": runtime}))
+def _in_one_precision(comparison: Comparison, teacher: RunDirectory, source: ImageSource) -> Comparison:
+    """``comparison`` in the precision that its teacher was begun in, whatever would be usual here."""
+    config = teacher.config() if teacher.exists else resolve(comparison.shared, source)
+    return replace(
+        comparison, settings=merge(comparison.settings, {"runtime": {"precision": config.runtime.precision}})
+    )
 
 
 def _make(run: RunDirectory, config: RunConfig, shared: Workspace, reporter: Reporter) -> None:

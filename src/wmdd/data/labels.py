@@ -31,14 +31,13 @@ def check_labels(where: str, labels: np.ndarray, classes: Sequence[str], least: 
 def check_cases(names: Iterable[str], where: str) -> None:
     """Refuse classes of one name, or that differ in case alone: where case does not count they would be one."""
     seen: dict[str, str] = {}
-    named = set[str]()
     for name in names:
-        other = seen.setdefault(folded := name.casefold(), name)
-        if other != name:
-            raise DataError(f"{where} has the classes {other!r} and {name!r}, which differ in case alone: rename one")
-        if folded in named:
+        other = seen.get(name.casefold())
+        if other == name:
             raise DataError(f"{where} has two classes named {name!r}: rename one")
-        named.add(folded)
+        if other is not None:
+            raise DataError(f"{where} has the classes {other!r} and {name!r}, which differ in case alone: rename one")
+        seen[name.casefold()] = name
 
 
 def numbered(labels: np.ndarray) -> tuple[str, ...]:
