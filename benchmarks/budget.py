@@ -1,10 +1,11 @@
 """Every shipped method within one budget of steps, as files for `wmdd compare --methods`.
 
-    python benchmarks/budget.py FOLDER [--most-steps N] [--tuned FILE]
+    python benchmarks/budget.py FOLDER [--most-steps N] [--tuned FILE [FILE ...]]
     wmdd compare COMPARISON --data ... --methods $(ls FOLDER/*.yaml | paste -sd,)
 
 A file holds what the method ships with, but N steps of synthesis where that is more, and the learning rate that
-`benchmarks/recipe.py --trials others --json FILE` found best on held-out training images.
+`benchmarks/recipe.py --trials others --json FILE` found best on held-out training images. Of a method that several
+FILEs have, the last one counts.
 """
 
 import argparse
@@ -24,9 +25,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--most-steps", type=int, default=MOST_STEPS)
-    parser.add_argument("--tuned", type=Path)
+    parser.add_argument("--tuned", type=Path, nargs="+", default=[])
     arguments = parser.parse_args()
-    factors = best_factors(arguments.tuned) if arguments.tuned else {}
+    factors: dict[str, float] = {}
+    for path in arguments.tuned:
+        factors |= best_factors(path)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for method in METHODS:
         settings = within_budget(method, arguments.most_steps, factors.get(method, 1.0))

@@ -6,8 +6,11 @@ spends half of a training step on them.
 """
 
 from functools import lru_cache
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -22,13 +25,37 @@ class TrimmedConv2d(nn.Conv2d):
         height, width = x.shape[-2:]
         rows, vertical = self._kept(height, 0)
         columns, horizontal = self._kept(width, 1)
-        weight = self.weight[:, :, rows, columns]
+        weight = self.weight
+        if weight.shape[2:] != (rows.stop - rows.start, columns.stop - columns.start):
+            weight = _Taps.apply(weight, rows, columns)
         return F.conv2d(x, weight, self.bias, self.stride, (vertical, horizontal), self.dilation, self.groups)
 
     def _kept(self, size: int, axis: int) -> tuple[slice, int]:
         padding = self.padding[axis]
         assert isinstance(padding, int)
         return kept_taps(size, self.kernel_size[axis], self.stride[axis], padding, self.dilation[axis])
+
+
+class _Taps(torch.autograd.Function):
+    """``weight[:, :, rows, columns]``, whose gradient has the weight's memory layout.
+
+    Indexing fills one whole gradient for each axis, and none of them channels last, so that optimisers copy them again:
+    a third of a training step of a ResNet-18 on ten images of 32 px.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, rows: slice, columns: slice) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.taps = (slice(None), slice(None), rows, columns)
+        return weight[ctx.taps]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        whole = torch.zeros_like(weight)
+        whole[ctx.taps] = gradient
+        return whole, None, None
 
 
 @lru_cache(maxsize=4096)

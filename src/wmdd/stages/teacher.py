@@ -1,5 +1,7 @@
 """Training the teacher on the real images."""
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -41,8 +43,8 @@ def train_teacher(
     network = machine.place(network)
     trainer = Trainer(
         network,
-        torch.optim.SGD(
-            network.parameters(),
+        partial(
+            torch.optim.SGD,
             lr=config.lr,
             momentum=config.momentum,
             nesterov=config.nesterov,

@@ -1,29 +1,30 @@
 """The schedule, and going on from the middle of a training."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor
 
 from wmdd.models.convnet import ConvNet3
 from wmdd.runtime.random import seeded
 from wmdd.stages.training import Trainer, cosine, silent
 from wmdd.storage.tensors import read_tensors, write_tensors
 
-OPTIMIZERS: dict[str, Callable[[nn.Module], torch.optim.Optimizer]] = {
-    "sgd": lambda network: torch.optim.SGD(network.parameters(), lr=1.0, momentum=0.9, nesterov=True),
-    "plain sgd": lambda network: torch.optim.SGD(network.parameters(), lr=1.0),
-    "adamw": lambda network: torch.optim.AdamW(network.parameters(), lr=1.0, weight_decay=0.01),
+OPTIMIZERS: dict[str, Callable[[Sequence[Tensor]], torch.optim.Optimizer]] = {
+    "sgd": partial(torch.optim.SGD, lr=1.0, momentum=0.9, nesterov=True),
+    "plain sgd": partial(torch.optim.SGD, lr=1.0),
+    "adamw": partial(torch.optim.AdamW, lr=1.0, weight_decay=0.01),
 }
 
 
 def a_trainer(kind: str, seed: int) -> Trainer:
     with seeded(seed, "weights"):
         network = ConvNet3(4, width=6).to(memory_format=torch.channels_last)
-    return Trainer(network.train(), OPTIMIZERS[kind](network), lr=0.01, total_steps=12, warmup=0.25)
+    return Trainer(network.train(), OPTIMIZERS[kind], lr=0.01, total_steps=12, warmup=0.25)
 
 
 def an_epoch(trainer: Trainer) -> None:
@@ -54,12 +55,31 @@ def test_going_on_from_a_state_gives_the_same_bits(kind: str, tmp_path: Path) ->
     assert any("optimizer/" in name for name in expected) == (kind != "plain sgd")
 
 
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_weights_seen_in_the_order_of_memory_learn_what_they_would(kind: str) -> None:
+    trainer, network = a_trainer(kind, 0), a_trainer(kind, 0).network
+    optimizer = OPTIMIZERS[kind](list(network.parameters()))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(4):
+        x = torch.randn(5, 3, 16, 16, generator=generator)
+        trainer.update(trainer.network(x).logsumexp(dim=1).square().mean(), len(x))
+        optimizer.param_groups[0]["lr"] = trainer.optimizer.param_groups[0]["lr"]
+        optimizer.zero_grad()
+        network(x).logsumexp(dim=1).square().mean().backward()
+        optimizer.step()
+    seen = trainer.optimizer.param_groups[0]["params"]
+    assert all(weights.is_contiguous() for weights in seen)
+    assert not all(weights.is_contiguous() for weights in network.parameters())
+    for mine, plain in zip(trainer.network.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(mine, plain)
+
+
 def test_a_state_without_its_optimizer_would_not_do() -> None:
     """That the test above can fail: momentum lost, other weights."""
     undisturbed, again = a_trainer("sgd", 0), a_trainer("sgd", 0)
     for trainer in (undisturbed, again):
         an_epoch(trainer)
-    again.optimizer = OPTIMIZERS["sgd"](again.network)
+    again.optimizer = OPTIMIZERS["sgd"](again.optimizer.param_groups[0]["params"])
     for trainer in (undisturbed, again):
         an_epoch(trainer)
     assert not torch.equal(undisturbed.state()["network/classifier.weight"], again.state()["network/classifier.weight"])
