@@ -1,17 +1,17 @@
-"""Finished comparisons for the docs: their record, one table in Markdown, and a panel of every method's images.
+"""Finished comparisons for the docs: their record, tables in Markdown, and a panel of every method's images.
 
     wmdd compare FOLDER --data ... --methods ...
     python benchmarks/methods.py FOLDER [FOLDER ...] --json FILE --panel FILE.png
-    python benchmarks/methods.py FILE                 the tables of a record that is there
+    python benchmarks/methods.py FILE                 the tables of an existing record
 
 Several FOLDERs are comparisons with the same teacher, such as one for each number of images. They are only read. Three
-tables go to the terminal. The first: top-1 by IPC and protocol, the difference from random real images beside it, best
-figures bold. A difference of more than twice its standard error has a star. The last columns say how close images stay
-to real ones: the root mean square difference, in grey levels of 255, from the real images that they started as, where
-the comparison has those as a method, and from the real image of nearest features; lowest, median and highest over the
-images of seed 0 at the method's largest IPC in the first FOLDER, which the panel shows, too. The second table: how far
-`wmdd` is above every other method, paired by seed, with the standard error; a star where that is more than one. The
-third: what a set took, and hard-label recovery (arXiv 2505.13300).
+tables are printed. The first: top-1 by IPC and protocol, with the difference from random real images beside it and the
+best figures in bold. A star marks a difference of more than twice its standard error. The last columns say how close
+images stay to real ones: the root mean square difference, in grey levels of 255, from the real images that they started
+as, where the comparison has those as a method, and from the real image of nearest features; lowest, median and highest
+over the images of seed 0 at the method's largest IPC in the first FOLDER, which the panel shows too. The second table:
+`wmdd` minus every other method, paired by seed, with the standard error; a star marks a lead of more than one standard
+error. The third: time, memory and bytes of a set, and hard-label recovery (arXiv 2505.13300).
 """
 
 import argparse
@@ -45,10 +45,10 @@ def main() -> None:
     arguments = parser.parse_args()
     first = arguments.comparisons[0]
     if arguments.panel and first.is_file():
-        parser.error("a record has no images to draw: give the comparison's folder, or leave --panel out")
+        parser.error("a record has no images to draw: give the comparison's folder, or leave out --panel")
     found = read_json(first) if first.is_file() else together(arguments.comparisons)
     if len({row["student"] for row in found["rows"]}) > 1:
-        parser.error("a table is of one student, and this comparison has more")
+        parser.error("a table holds one student, and this comparison has several")
     homes = {folder / "sets" / name: name for name in found.get("methods", ()) for folder in arguments.comparisons}
     shown = {name: path for path, name in reversed(homes.items()) if path.is_dir()}  # in the first that has it
     print(table(found["rows"], {name: closeness(shown, name) for name in shown}))
@@ -65,13 +65,13 @@ def together(folders: Sequence[Path]) -> dict[str, Any]:
     records = [read_json(folder / "comparison.json") for folder in folders]
     for folder, record in zip(folders, records, strict=True):
         if record["teacher"] != records[0]["teacher"]:
-            raise SystemExit(f"{folder} has another teacher than {folders[0]}: make a table of its own of it.")
+            raise SystemExit(f"{folder} has another teacher than {folders[0]}: give it a table of its own.")
     lists = {name: _each_once(name, records) for name in ("rows", "scores", "costs")}
     methods: dict[str, Any] = {}
     for folder, record in zip(folders, records, strict=True):
         for name, settings in record["methods"].items():
             if methods.setdefault(name, settings) != settings:
-                raise SystemExit(f"{folder} has another method {name}: make a table of its own of it.")
+                raise SystemExit(f"{folder} has another method {name}: give it a table of its own.")
     machines = sorted({name for record in records for name in record.get("machines", ())})
     kept = {name: value for name, value in records[0].items() if name != "epochs"}  # the protocols' names have them
     return kept | {"methods": methods, "machines": machines} | lists | {"leads": leads(lists["scores"])}
@@ -88,9 +88,9 @@ def _each_once(name: str, records: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 
 def leads(scores: Sequence[Row]) -> list[dict[str, Any]]:
-    """By protocol, student, IPC and other method: the mean of `wmdd`'s top-1 less the other's of the same seed.
+    """By protocol, student, IPC and other method: the mean of `wmdd`'s top-1 minus the other's of the same seed.
 
-    ``error`` is its standard error, None of one seed alone.
+    ``error`` is its standard error, None for a single seed.
     """
     top1: dict[tuple[str, str, int], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for score in scores:
@@ -121,7 +121,7 @@ def lead_table(found: Sequence[Row]) -> str:
     """A line for each other method, a column for each protocol and IPC."""
     columns = sorted({(row["protocol"], row["ipc"]) for row in found}, key=lambda key: (key[1], key[0]))
     lines = [
-        [f"`{OURS}` less", *(f"IPC {ipc}, `{protocol}`" for protocol, ipc in columns)],
+        [f"`{OURS}` minus", *(f"IPC {ipc}, `{protocol}`" for protocol, ipc in columns)],
         ["---"] * (len(columns) + 1),
     ]
     for method in dict.fromkeys(row["less"] for row in found):
@@ -186,7 +186,7 @@ def _cell(row: Row | None, best: float) -> str:
 
 def cost_table(rows: Sequence[Row]) -> str:
     """A line for each method: seconds, peak memory and bytes of images and labels at each IPC; hard-label recovery."""
-    lines = [["method", "IPC", "made in", "peak memory", "images", "labels", "hard-label recovery"], ["---"] * 7]
+    lines = [["method", "IPC", "time", "peak memory", "images", "labels", "hard-label recovery"], ["---"] * 7]
     for method, ipc in sorted(dict.fromkeys((row["method"], row["ipc"]) for row in rows if "seconds" in row)):
         mine = [row for row in rows if (row["method"], row["ipc"]) == (method, ipc)]
         labels = max(row["label_bytes"] for row in mine)

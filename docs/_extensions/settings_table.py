@@ -35,7 +35,8 @@ def _row(setting: Setting) -> list[list[nodes.Node]]:
     name: list[nodes.Node] = [_code(setting.name)]
     if setting.flag:
         name += [nodes.Text(", flag "), _code(f"--{setting.flag}")]
-    return [name, [_code(setting.shown)], [nodes.Text(setting.help)]]
+    choices = f" ({setting.choices})" if setting.choices else ""
+    return [name, [_code(setting.shown)], [nodes.Text(setting.help + choices)]]
 
 
 def _code(text: str) -> nodes.Node:

@@ -5,8 +5,12 @@
 >>> loader = torch.utils.data.DataLoader(distilled, batch_size=20)  # doctest: +SKIP
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if os.name != "posix":
+    raise ImportError("wmdd runs on Linux and macOS: on Windows use it in WSL.")
 
 if TYPE_CHECKING:
     from wmdd.api import compare, distill, evaluate, export, load, pull, push

@@ -1,4 +1,4 @@
-"""The library's verbs: what the command line does, from Python."""
+"""The functions of the library: what the command line does, from Python."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from wmdd.models import OwnNetwork, lent
 from wmdd.pipeline.artifacts import load_distilled
 from wmdd.pipeline.opening import open_run, ready
 from wmdd.pipeline.plan.plan import Plan, make_plan
-from wmdd.pipeline.resolve import resolve
+from wmdd.pipeline.resolve import loosened, resolve
 from wmdd.pipeline.results import Row, summarize
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.pipeline.runner import run_stages
@@ -81,7 +81,7 @@ def distill(
         named = str(changes.get("data", {}).get("source", "digits"))
         work = begin(default_folder(named) if out is None else Path(out).expanduser(), changes, reporter)
         complete(work)
-    return load_distilled(work.run)
+    return load_distilled(work.run, work.config)
 
 
 def _source(data: Data | None) -> dict[str, str]:
@@ -110,8 +110,7 @@ def load(path: str | Path) -> DistilledDataset:
     if is_export(Path(path)):
         return load_export(Path(path))
     directory = RunDirectory(Path(path))
-    directory.config()
-    return load_distilled(directory)
+    return load_distilled(directory, directory.config())
 
 
 def export(run: str | Path, to: str = "folder", out: str | Path | None = None, *, licence: str | None = None) -> Path:
@@ -228,7 +227,7 @@ def begin(path: Path, changes: Mapping[str, Any], reporter: Reporter, redo: str 
 
 
 def _open(run: RunDirectory, changes: Mapping[str, Any], reporter: Reporter, redo: str | None) -> Workspace:
-    base = to_values(run.config()) if run.exists else {}
+    base = to_values(loosened(run.config(), changes)) if run.exists else {}
     return open_run(run, parse(merge(base, changes)), reporter, redo)
 
 

@@ -705,11 +705,11 @@ def test_files_that_may_not_grow(pristine_colours: Path, run: Path, refused: Ref
 
 
 def test_an_unknown_verb(refused: Refused) -> None:
-    refused(["rum"], "'rum' is not a verb", "did you mean run?")
-    refused(["everything"], "'everything' is not a verb", "synthesize")
+    refused(["rum"], "'rum' is not a command", "did you mean run?")
+    refused(["everything"], "'everything' is not a command", "synthesize")
     done = subprocess.run([WMDD, "rum"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "wmdd: 'rum' is not a verb: did you mean run? (see `wmdd --help`).\n"
+    assert done.stderr == "wmdd: 'rum' is not a command: did you mean run? (see `wmdd --help`).\n"
 
 
 def test_an_interrupted_run(pristine_colours: Path, run: Path) -> None:
@@ -727,7 +727,7 @@ def test_an_interrupted_run(pristine_colours: Path, run: Path) -> None:
         finally:
             process.kill()  # where it goes on regardless
     assert (process.returncode, out) == (130, "")
-    assert err == f"wmdd: interrupted; `{shlex.join(['wmdd', *map(str, words[1:])])}` goes on from here.\n"
+    assert err == f"wmdd: interrupted; `{shlex.join(['wmdd', *map(str, words[1:])])}` resumes from here.\n"
 
 
 def test_output_that_nobody_reads(finished: Path) -> None:

@@ -12,10 +12,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from wmdd.cli.main import main
+from wmdd.comparison import compare
 from wmdd.comparison.settings import asked_for
 from wmdd.config import PROTOCOLS, SynthesisConfig
 from wmdd.config.presets import shared_settings
 from wmdd.core.errors import SettingsError
+from wmdd.pipeline.run_directory import RunDirectory
 
 QUICK = [
     *("--image-size", "16", "--data.workers", "1", "--teacher-epochs", "2", "--evaluation.epochs", "2"),
@@ -100,7 +102,7 @@ def test_the_same_again_makes_nothing_and_prints_the_table(begun: Path, capsys: 
         assert f"Images of {method}" in page
     assert "Hard-label recovery" in page
     assert page.count("<svg") == 4
-    for word in ("herding", "mine", "random", "wmdd", "hard-label", "-2-epochs", "less random real", "recovery"):
+    for word in ("herding", "mine", "random", "wmdd", "hard-label", "-2-epochs", "minus random real", "recovery"):
         assert word in out
 
 
@@ -185,6 +187,7 @@ def test_sets_of_another_teacher_are_refused_and_interrupted_ones_made_again(beg
         != json.loads((begun / "teacher" / "artifacts" / "teacher" / "teacher.json").read_text())["sha256"]
     )
     assert main(["compare", str(folder), "-q"]) == 2
+    assert compared(folder)["scores"] == []  # none is of the teacher that the table names
 
 
 def test_a_damaged_comparison_is_refused(tmp_path: Path, refused: Refused) -> None:
@@ -290,3 +293,41 @@ def test_a_comparison_goes_on_where_another_precision_is_usual(
         assert main([*words[: -len(quick)], *quick, "--seeds", "2", *more]) == 0
     assert snapshot(folder / "teacher") == before
     assert compared(folder)["rows"][0]["seeds"] == 2
+
+
+def test_memory_that_does_not_do_for_one_set_keeps_no_other_from_being_made(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
+) -> None:
+    folder, make = shutil.copytree(begun, tmp_path / "who"), compare._make
+
+    def fail(run: RunDirectory, *more: Any) -> None:
+        if "herding/ipc-001/seed-0" in str(run.path):
+            raise MemoryError
+        make(run, *more)
+
+    monkeypatch.setattr(compare, "_make", fail)
+    refused(["compare", folder, "-q"], "1 of 12 sets", "sets/herding/ipc-001/seed-0 (there was not enough memory")
+
+
+def test_a_damaged_table_of_scores_is_gathered_again(begun: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(begun, tmp_path / "who")
+    scores = folder / "sets" / "mine" / "ipc-002" / "seed-1" / "results.json"
+    scores.write_text(scores.read_text()[:-40])
+    assert main(["compare", str(folder), "-q"]) == 0
+    assert compared(folder)["scores"] == compared(begun)["scores"]
+
+
+def test_methods_that_another_process_adds_meanwhile_stay(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, make = shutil.copytree(begun, tmp_path / "who"), compare._make
+
+    def add(run: RunDirectory, *more: Any) -> None:
+        monkeypatch.setattr(compare, "_make", make)
+        assert main(["compare", str(folder), "--methods", "k-center", "-q"]) == 0
+        make(run, *more)
+
+    monkeypatch.setattr(compare, "_make", add)
+    assert main(["compare", str(folder), "-q"]) == 0
+    assert {row["method"] for row in compared(folder)["rows"]} == {"herding", "k-center", "mine", "random"}
+    assert "k-center" in (folder / "comparison.yaml").read_text()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -280,3 +281,13 @@ def test_damaged_exports_are_refused(run: Path, tmp_path: Path, name: str) -> No
     spoil(out)
     with pytest.raises(wmdd.WmddError, match=sentence):
         wmdd.load(out)
+
+
+def test_a_run_without_its_manifest_is_no_traceback(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = shutil.copytree(run, tmp_path / "bare")
+    (bare / "manifest.json").unlink()
+    assert main(["export", str(bare), "--out", str(tmp_path / "out")]) == 2
+    assert "manifest.json is missing: `wmdd run" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

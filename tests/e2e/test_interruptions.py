@@ -50,7 +50,7 @@ def test_a_signal_stops_cleanly_and_names_the_command(number: int, pristine_colo
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (128 + number, "")
-    assert err == f"wmdd: interrupted; `{shlex.join(['wmdd', *words])}` goes on from here.\n"
+    assert err == f"wmdd: interrupted; `{shlex.join(['wmdd', *words])}` resumes from here.\n"
     assert not [*tmp_path.rglob("*.tmp"), *tmp_path.rglob("*.claim")]
     assert list((tmp_path / "run/artifacts/synthesis/unfinished").iterdir())
 

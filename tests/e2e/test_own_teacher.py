@@ -13,7 +13,9 @@ from torch import Tensor, nn
 import wmdd
 from wmdd.cli.main import main
 from wmdd.core.errors import WmddError
-from wmdd.models import build_network, own
+from wmdd.core.types import Preprocessing
+from wmdd.models import Teacher, build_network, own
+from wmdd.runtime.device import Machine
 
 SETTINGS = {
     "data.image_size": 16,
@@ -234,3 +236,31 @@ def test_published_weights_teach(
     assert torch.equal(wmdd.load(tmp_path / "run").images, made.images)
     assert main(["run", str(tmp_path / "run"), "--redo", "teacher", "-q"]) == 2
     assert (tmp_path / "run/artifacts/teacher/teacher.safetensors").is_file()
+
+
+class FlatNet(nn.Module):
+    """What tutorials write: ``view`` takes no image whose channels are last in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(4))
+        self.read = nn.Linear(4 * 16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        scores: Tensor = self.read(x.view(x.size(0), -1))
+        return scores
+
+
+def test_a_network_that_flattens_with_view_is_observed(network: ColourNet) -> None:
+    machine = Machine(torch.device("cpu"), "float32")
+    shown = Preprocessing(16, MEAN, STD)
+    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    for made in (FlatNet().eval(), network.eval()):
+        copied = wmdd.OwnNetwork(made).build(3, 16, 3)
+        teacher = Teacher(copied, arch="own", stem="small", preprocessing=shown, class_names=("a", "b", "c"))
+        placed = machine.place(teacher.network)
+        with torch.no_grad():
+            torch.testing.assert_close(teacher.observe(machine.layout(x)).logits, made(x))
+        channels_last = placed.stem[0].weight.is_contiguous(memory_format=torch.channels_last)
+        assert channels_last == (made is network)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from watching import watched
 
-from wmdd.cli.main import _VERBS, _module, main
+from wmdd.cli.main import _COMMANDS, _STAGE_COMMANDS, _module, main
 from wmdd.config.load import settings
 
 Count = Callable[[], None]
@@ -48,25 +48,25 @@ _option = st.one_of(
     _flag.map(lambda flag: [flag]),
     _word.map(lambda word: [word]),
 )
-_verb = st.one_of(
-    st.sampled_from(sorted(_VERBS)),
-    st.sampled_from(sorted(_VERBS)),
-    st.sampled_from(sorted(_VERBS)).map(lambda verb: verb[:-1]),
+_command = st.one_of(
+    st.sampled_from(sorted(_COMMANDS)),
+    st.sampled_from(sorted(_COMMANDS)),
+    st.sampled_from(sorted(_COMMANDS)).map(lambda command: command[:-1]),
     _word,
 )
 _options = st.lists(_option, max_size=4).map(lambda options: [word for option in options for word in option])
 
 
-def command(verb: str, place: str, options: list[str], data: str) -> list[str]:
+def command(command: str, place: str, options: list[str], data: str) -> list[str]:
     """Words that begin nothing, as what they are to read cannot be read: what is given last counts."""
-    if verb in ("run", "teacher", "statistics", "barycenters", "synthesize", "relabel", "evaluate", "plan", "compare"):
-        return [verb, *([] if verb == "plan" else [place]), *options, "--data", data]
-    if verb in ("push", "pull"):  # no name of a set: the hub is not asked
-        return [verb, *options]
-    return [verb, *([place] if place else []), *options]
+    if command in (*_STAGE_COMMANDS, "run", "plan", "compare"):
+        return [command, *([] if command == "plan" else [place]), *options, "--data", data]
+    if command in ("push", "pull"):  # no name of a set: the hub is not asked
+        return [command, *options]
+    return [command, *([place] if place else []), *options]
 
 
-commands = st.builds(command, _verb, st.sampled_from(["gone", "new", "file", ""]), _options, st.sampled_from(DATA))
+commands = st.builds(command, _command, st.sampled_from(["gone", "new", "file", ""]), _options, st.sampled_from(DATA))
 
 
 def furnish(folder: Path) -> None:
@@ -107,11 +107,11 @@ def try_words(words: list[str], folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def imported() -> None:
-    """What verbs import on the way, some of which writes notes into the user's folder the first time."""
+    """What commands import on the way, some of which writes notes into the user's folder the first time."""
     for module in (
         *("wmdd.api", "wmdd.report", "wmdd.exports", "wmdd.comparison.compare", "wmdd.experiments.figures"),
         *("wmdd.pipeline.plan.plan", "wmdd.pipeline.runner", "wmdd.pipeline.stages", "wmdd.data.torchvision_sets"),
-        *("timm", "datasets", "huggingface_hub", "matplotlib.pyplot", *(_module(verb) for verb in _VERBS)),
+        *("timm", "datasets", "huggingface_hub", "matplotlib.pyplot", *(_module(command) for command in _COMMANDS)),
     ):
         import_module(module)
 
@@ -130,9 +130,14 @@ def inside(imported: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return folder
 
 
-@pytest.mark.parametrize("verb", sorted(_VERBS))
-def test_verbs_alone(verb: str, inside: Path, count: Count) -> None:
-    for words in ([verb, "--help"], [verb, "gone", "--dta", "x"], [verb, "--data"], [verb, "gone", "--ipc", "-1"]):
+@pytest.mark.parametrize("command", sorted(_COMMANDS))
+def test_commands_alone(command: str, inside: Path, count: Count) -> None:
+    for words in (
+        [command, "--help"],
+        [command, "gone", "--dta", "x"],
+        [command, "--data"],
+        [command, "gone", "--ipc", "-1"],
+    ):
         count()
         try_words(words, inside)
 
@@ -150,12 +155,12 @@ def test_any_words(inside: Path, count: Count) -> None:
     assert os.getcwd() == str(inside)
 
 
-def test_words_that_name_no_verb(inside: Path, count: Count) -> None:
+def test_words_that_name_no_command(inside: Path, count: Count) -> None:
     @inputs(60, 1000)
     @given(words=st.lists(st.one_of(_word, _flag), max_size=4))
     def try_one(words: list[str]) -> None:
-        # A verb alone may have a default, and then begins something.
-        if not any(word in _VERBS for word in words):
+        # A command alone may have a default, and then begins something.
+        if not any(word in _COMMANDS for word in words):
             count()
             try_words(words, inside)
 

@@ -53,6 +53,11 @@ def column_major(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
 
 
+def empty_column_major(count: int, channels: int, size: int) -> Tensor:
+    """``uint8 [count, channels, size, size]`` in the layout of :func:`column_major`, to be filled."""
+    return torch.empty(count, size, channels, size, dtype=torch.uint8).permute(0, 2, 3, 1)
+
+
 def render(images: Tensor, views: Views) -> Tensor:
     """The views of ``images`` (floating point ``[B, C, S, S]``), one each, at the same side; channels last in memory.
 

@@ -1,1 +1,1 @@
-"""The command line. Nothing here imports torch until a verb begins its work."""
+"""The command line. Nothing here imports torch until a command begins its work."""

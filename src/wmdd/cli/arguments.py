@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,11 +14,18 @@ from wmdd.config.presets import presets, read_preset, shared_settings
 from wmdd.core.errors import SettingsError
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help whose names are never broken: ``wmdd-paper`` is one word."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False, break_long_words=False)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence, and which takes no abbreviations."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        super().__init__(formatter_class=_Help, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Print one sentence and exit with 2."""
@@ -138,7 +146,8 @@ def _section(setting: Setting) -> str:
 
 def _add(group: argparse._ArgumentGroup, flag: str, setting: Setting, default: str) -> None:
     kind = setting.name.rpartition(".")[2].upper() + (",..." if setting.many else "")
-    text = f"{setting.help} (default {default})".replace("%", "%%")
+    choices = f"{setting.choices}; " if setting.choices else ""
+    text = f"{setting.help} ({choices}default {default})".replace("%", "%%")
     group.add_argument(flag, dest=setting.name, metavar=kind, default=argparse.SUPPRESS, help=text)
 
 

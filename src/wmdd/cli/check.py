@@ -13,7 +13,7 @@ on) ends in exit code 2; what is only doubtful does not. Images are the same if 
 """
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """The data, and how it is split."""
     parser.usage = "wmdd check DATA [settings]"
     parser.epilog = _EPILOG
@@ -49,5 +49,5 @@ def execute(arguments: argparse.Namespace) -> None:
             print("    ... (--all names them)")
     faults = sum(len(finding.places) for finding in checked.findings if finding.kind == "fault")
     if faults:
-        raise DataError(f"{arguments.data} has {faults} fault(s): mend what is named above")
+        raise DataError(f"{arguments.data} has {faults} fault(s): fix what is named above")
     print("nothing is wrong with it" if not checked.findings else "no faults")

@@ -6,29 +6,33 @@ from pathlib import Path
 from wmdd.cli.arguments import Parser, add_sets, add_settings, given_sets, given_settings, words
 from wmdd.comparison.settings import METHODS, OWN
 from wmdd.config import PROTOCOLS
+from wmdd.config.load import settings
+from wmdd.config.presets import OF_A_METHOD
 
 _EPILOG = """\
 examples:
   wmdd compare runs/who --data ~/birds --ipc 1,10 --methods herding,rded,wmdd
-  wmdd compare runs/who --methods mine.yaml       one method more; what is there already stays
+  wmdd compare runs/who --methods mine.yaml       adds a method; what is there already stays
 
-All methods share teacher, statistics, split, views and protocol. A method is a preset, or a YAML file of settings of
-barycenters and synthesis, and is named after it. Random real images always take part: the others are held against them.
+All methods share teacher, statistics, split, views and protocol. A method is a preset, or a YAML file of barycenters
+and synthesis settings, and is named after it. Random real images always take part, as the baseline of all others.
 """
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """What is compared, and all settings that the methods share."""
     parser.usage = "wmdd compare FOLDER [--data FOLDER] [--methods NAME,...] [--ipc N,...] [--seeds N] [settings]"
     parser.epilog = _EPILOG
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of the comparison")
     group = parser.add_argument_group("what is compared")
     group.add_argument(
-        "--methods", metavar="NAME,...", help=f"presets, or paths to YAML files (default {','.join(METHODS)})"
+        "--methods", metavar="NAME,...", help=f"presets, or paths to YAML files (default {', '.join(METHODS)})"
     )
     add_sets(group, ipc="10", seeds="3")
     sections = ("", "data", "teacher", "barycenters", "synthesis", "evaluation", "runtime")
-    defaults = {"evaluation.protocols": ",".join(PROTOCOLS)}
+    defaults = {"evaluation.protocols": ", ".join(PROTOCOLS)} | {
+        setting.name: "the method's" for setting in settings() if setting.name.partition(".")[0] in OF_A_METHOD
+    }
     add_settings(parser, sections=sections, without=OWN, defaults=defaults)
 
 

@@ -10,7 +10,7 @@ from wmdd.storage.json import read_json
 
 
 def print_comparison(folder: Path) -> None:
-    """One table for each student: every method, under each protocol beside random real images, and what it took."""
+    """One table for each student: every method under each protocol, beside random real images, and its cost."""
     found = read_json(folder / NAME)
     rows, teacher = [Row(**row) for row in found["rows"]], found["teacher"]
     for student in dict.fromkeys(row.student for row in rows):
@@ -25,9 +25,9 @@ def print_comparison(folder: Path) -> None:
             _line({row.protocol: row for row in mine if (row.ipc, row.method) == key}, protocols, hard=hard)
             for key in sets
         ]
-        print_table(f"Top-1 % of {student} (less random real images)", columns, lines)
-    print(f"teacher, of the whole real set: {teacher['arch']}, {teacher['top1']:.1f} %; chance {found['chance']:.1f} %")
-    print("seconds and MB: barycenters and images; teacher and statistics are shared and not counted")
+        print_table(f"Top-1 % of {student} (in parentheses: minus random real)", columns, lines)
+    print(f"full training set (teacher): {teacher['arch']}, {teacher['top1']:.1f} %; chance {found['chance']:.1f} %")
+    print("seconds and MB are for barycenters and images; the shared teacher and statistics are not counted")
     print(f"page: {folder / 'report' / 'index.html'}")
 
 
@@ -54,12 +54,12 @@ def _heading(protocol: str) -> str:
 
 
 def _top1(row: Row | None) -> str:
-    """Mean and spread, and below them the paired difference from random real images."""
+    """Mean and standard deviation, and below them the paired difference from random real images."""
     if row is None:
         return ""
     lead = "" if row.gain is None else f"\n({row.gain:+.1f}{_error(row.gain_error)})"
     return f"{row.top1:.1f}{_error(row.top1_std)}{lead}"
 
 
-def _error(spread: float | None) -> str:
-    return "" if spread is None else f" ± {spread:.1f}"
+def _error(deviation: float | None) -> str:
+    return "" if deviation is None else f" ± {deviation:.1f}"

@@ -12,15 +12,15 @@ _EPILOG = """\
 examples:
   wmdd experiment figure2
   wmdd experiment ablation                                       on the digits, minutes on two cores
-  wmdd experiment main --scale paper --data ~/imagenette         ImageNette at 224 px, as published
+  wmdd experiment main --scale paper --data ~/imagenette         Imagenette at 224 px, as published
 
-All but figure2 are comparisons (see `wmdd compare --help`): they go on where they were, and take the same settings.
-Each writes a table, a figure and JSON, with the published figures beside ours. Defaults named below are those of
+All but figure2 are comparisons (see `wmdd compare --help`): they resume where they were, and take the same settings.
+Each writes a table, a figure and JSON, with the published figures beside ours. Defaults named above are those of
 `wmdd run`; the scale and the methods set their own.
 """
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """Which one, where to, its size, and all settings of a comparison."""
     parser.usage = "wmdd experiment NAME [--out FOLDER] [--scale small|paper] [--data FOLDER] [settings]"
     parser.epilog = _EPILOG
@@ -32,7 +32,7 @@ def add_arguments(parser: Parser, verb: str) -> None:
         "--scale",
         default="small",
         metavar="SIZE",
-        help="small: the digits; paper: ImageNette at 224 px (default small)",
+        help="small: the digits; paper: Imagenette at 224 px (default small)",
     )
     add_sets(group, ipc="the experiment's", seeds="2, or 3 at the paper's scale")
     sections = ("", "data", "teacher", "barycenters", "synthesis", "evaluation", "runtime")

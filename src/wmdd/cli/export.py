@@ -6,7 +6,7 @@ from pathlib import Path
 from wmdd.cli.arguments import Parser, add_run
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """The run, the form and the place."""
     parser.usage = "wmdd export RUN [--to FORM] [--out FOLDER] [--licence TEXT]"
     add_run(parser)

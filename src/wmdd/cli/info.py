@@ -5,7 +5,7 @@ import argparse
 from wmdd.cli.arguments import Parser, add_run
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """Only the run."""
     add_run(parser)
 

@@ -1,4 +1,4 @@
-"""``wmdd``: verbs, and what becomes of errors."""
+"""``wmdd``: commands, and what becomes of errors."""
 
 import difflib
 import io
@@ -13,26 +13,26 @@ from wmdd.cli.interrupts import Interrupted, interruptible
 from wmdd.core.errors import SettingsError, WmddError
 from wmdd.runtime.allocator import keep_freed
 
-_VERBS = {
+_COMMANDS = {
     "run": "do everything: teacher, statistics, barycenters, images, labels, students, report",
-    "plan": "say what a run would take: memory, disk, operations and time of each stage",
-    "check": "read a data set once and say what is wrong with it",
-    "info": "say what a run holds and what is missing",
+    "plan": "estimate what a run would take: memory, disk, operations and time of each stage",
+    "check": "read a dataset once and report what is wrong with it",
+    "info": "show what a run holds and what is missing",
     "teacher": "train or load the teacher",
     "statistics": "observe the real data once: features and per-class norm-layer statistics",
     "barycenters": "summarise each class's features by atoms",
     "synthesize": "optimise the images",
     "relabel": "soft-label their augmented views",
     "evaluate": "train and score students, beside random real images",
-    "compare": "make and score the sets of many methods, with one teacher and the same protocols",
+    "compare": "make and score the sets of several methods, with one teacher and the same protocols",
     "report": "write the page",
-    "export": "hand the distilled set to other tools: image folder, tensors, parquet or shards",
+    "export": "write the distilled set for other tools: image folder, tensors, parquet or shards",
     "push": "put the distilled set on the Hugging Face hub",
     "pull": "fetch a distilled set from the Hugging Face hub",
-    "experiment": "repeat a table or a figure of the paper",
+    "experiment": "reproduce a table or a figure of the paper",
 }
 
-_STAGE_VERBS = ("teacher", "statistics", "barycenters", "synthesize", "relabel", "evaluate")
+_STAGE_COMMANDS = ("teacher", "statistics", "barycenters", "synthesize", "relabel", "evaluate")
 
 _EPILOG = """\
 examples:
@@ -44,45 +44,46 @@ examples:
   wmdd compare runs/who --data ~/birds         this recipe beside other methods
   wmdd evaluate runs/birds --students resnet18,vit_tiny_patch16_224
 
-The same command again goes on from where it was, after any interruption.
+Run the same command again after any interruption, and it resumes where it was.
 """
 
 
-def _build_parsers(verb: str | None) -> tuple[Parser, Parser]:
-    """The parser, and that of ``verb`` (the same one where there is no verb), whose arguments alone are filled in."""
+def _build_parsers(command: str | None) -> tuple[Parser, Parser]:
+    """The parser, and that of ``command`` (the same where there is none), whose arguments alone are filled in."""
     parser = Parser(
         prog="wmdd",
         description="Dataset distillation: from a real, labelled image set make a tiny synthetic one to train on.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
     chosen = parser
-    for name, summary in _VERBS.items():
-        sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name == verb:
+    for name, summary in _COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == command:
             import_module(_module(name)).add_arguments(sub, name)
             chosen = sub
     return parser, chosen
 
 
-def _module(verb: str) -> str:
-    return f"wmdd.cli.{'stage' if verb in _STAGE_VERBS else verb}"
+def _module(command: str) -> str:
+    return f"wmdd.cli.{'stage' if command in _STAGE_COMMANDS else command}"
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
-    0 done, 2 something the user can mend, 130 or 143 interrupted, 141 where the reader of the output has gone.
+    0 done, 1 a bug (with a traceback), 2 something the user can fix, 130 or 143 interrupted, 141 where the reader of
+    the output has gone.
     """
     words = sys.argv[1:] if words is None else words
     _accept_any_text()
-    verb = next((word for word in words if not word.startswith("-")), None)
-    parser, chosen = _build_parsers(verb)
-    if verb is not None and verb not in _VERBS:
-        close = difflib.get_close_matches(verb, _VERBS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"use {', '.join(_VERBS)}"
-        parser.error(f"{verb!r} is not a verb: {hint}")
+    command = next((word for word in words if not word.startswith("-")), None)
+    parser, chosen = _build_parsers(command)
+    if command is not None and command not in _COMMANDS:
+        close = difflib.get_close_matches(command, _COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"use {', '.join(_COMMANDS)}"
+        parser.error(f"{command!r} is not a command: {hint}")
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
         chosen.refuse(unknown)
@@ -91,17 +92,17 @@ def main(words: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
-    if arguments.verb is None:
+    if arguments.command is None:
         parser.print_help()
         return 0
     keep_freed()
     try:
-        _refuse_crew(arguments.verb)
+        _refuse_crew(arguments.command)
         with interruptible():
-            import_module(_module(arguments.verb)).execute(arguments)
+            import_module(_module(arguments.command)).execute(arguments)
             sys.stdout.flush()
     except KeyboardInterrupt as error:
-        sys.stderr.write(f"wmdd: interrupted; `{shlex.join(['wmdd', *words])}` goes on from here.\n")
+        sys.stderr.write(f"wmdd: interrupted; `{shlex.join(['wmdd', *words])}` resumes from here.\n")
         return error.code if isinstance(error, Interrupted) else 130
     except BrokenPipeError:  # the reader of our output has gone, as in `wmdd info RUN | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -114,10 +115,10 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _refuse_crew(verb: str) -> None:
-    """Refuse verbs that torchrun's processes would all do, each for itself."""
-    if os.environ.get("WORLD_SIZE", "1") != "1" and verb not in ("run", *_STAGE_VERBS):
-        raise SettingsError(f"wmdd {verb} is no work for several processes: start it without torchrun.")
+def _refuse_crew(command: str) -> None:
+    """Refuse commands that torchrun's processes would all do, each for itself."""
+    if os.environ.get("WORLD_SIZE", "1") != "1" and command not in ("run", *_STAGE_COMMANDS):
+        raise SettingsError(f"wmdd {command} is no work for several processes: start it without torchrun.")
 
 
 def _sentence(error: Exception) -> str | None:
@@ -126,9 +127,14 @@ def _sentence(error: Exception) -> str | None:
         return one_line(str(error)).rstrip(".")
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        return f"{where}{error.strerror}; the same command goes on from here once that is mended"
+        return f"{where}{error.strerror}; the same command resumes from here once that is fixed"
     if "by peer" in str(error) and os.environ.get("WORLD_SIZE", "1") != "1":  # gloo's and NCCL's only sign
-        return "another process of torchrun's has stopped, and says why; the same command goes on from here"
+        return "another process of torchrun's has stopped, and says why; the same command resumes from here"
+    if str(error).startswith("DataLoader worker"):  # torch's only sign; Docker shares 64 MB unless it is told otherwise
+        return (
+            "a process that reads images has died, of too little memory perhaps: give the container more shared memory "
+            "(docker run --shm-size), lower data.workers, or set it to 0"
+        )
     # torch is not imported here, and its CPU allocator raises a plain RuntimeError.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return (

@@ -22,7 +22,7 @@ _DAY = 24  # hours; more than two are said in days
 _PRESET = "preset:"
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """The settings of a run, but for nothing that says how its work is divided."""
     parser.usage = "wmdd plan [preset:NAME] [--data FOLDER] [--ipc N] [settings] [--gpus N] [--json]"
     parser.epilog = _EPILOG

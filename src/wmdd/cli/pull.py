@@ -6,7 +6,7 @@ from pathlib import Path
 from wmdd.cli.arguments import Parser
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """The name and the place."""
     parser.usage = "wmdd pull OWNER/NAME FOLDER"
     parser.epilog = "This asks the internet, and needs `pip install 'wmdd[hf]'`."

@@ -11,7 +11,7 @@ A new set is private unless --public; one that is there keeps who may see it.
 """
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """The run and the name."""
     parser.usage = "wmdd push RUN OWNER/NAME [--public] [--licence TEXT]"
     parser.epilog = _EPILOG

@@ -13,7 +13,7 @@ examples:
 """
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """All settings."""
     parser.usage = "wmdd run [RUN] [--data FOLDER] [--ipc N] [settings]"
     parser.epilog = _EPILOG

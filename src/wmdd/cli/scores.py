@@ -19,9 +19,8 @@ def print_scores(run: RunDirectory) -> None:
     columns = ["images", "IPC", "protocol", "student", "seeds", "top-1 %", "top-5 %"]
     rows = [_line(row) for row in summarize(results)]
     teacher = results["teacher"]
-    rows.append(
-        ["whole real set (teacher)", "", "", teacher["arch"], "1", _number(teacher["top1"]), _number(teacher["top5"])]
-    )
+    top1, top5 = (_number(teacher[name]) for name in ("top1", "top5"))
+    rows.append(["full training set (teacher)", "", "", teacher["arch"], "1", top1, top5])
     rows.append(["chance", "", "", "", "", _number(results["chance"]), ""])
     print_table("Accuracy on the real validation images", columns, rows)
 
@@ -43,8 +42,8 @@ def _line(row: Row) -> list[str]:
     return [*cells, _number(row.top1, row.top1_std), _number(row.top5, row.top5_std)]
 
 
-def _number(value: float, spread: float | None = None) -> str:
-    return f"{value:.1f}" if spread is None else f"{value:.1f} ± {spread:.1f}"
+def _number(value: float, std: float | None = None) -> str:
+    return f"{value:.1f}" if std is None else f"{value:.1f} ± {std:.1f}"
 
 
 def print_teacher(run: RunDirectory) -> None:

@@ -1,4 +1,4 @@
-"""The verbs of single stages."""
+"""The commands of single stages."""
 
 import argparse
 
@@ -17,12 +17,12 @@ _SECTIONS = {
 }
 
 
-def add_arguments(parser: Parser, verb: str) -> None:
+def add_arguments(parser: Parser, command: str) -> None:
     """The settings that the stage depends on."""
-    parser.usage = f"wmdd {verb} RUN [settings]"
+    parser.usage = f"wmdd {command} RUN [settings]"
     add_run(parser)
     add_work(parser)
-    add_settings(parser, sections=_SECTIONS[verb])
+    add_settings(parser, sections=_SECTIONS[command])
 
 
 def execute(arguments: argparse.Namespace) -> None:
@@ -38,11 +38,11 @@ def execute(arguments: argparse.Namespace) -> None:
     from wmdd.runtime.crew import crew_at_work
     from wmdd.runtime.progress import Reporter
 
-    stage = _STAGES.get(arguments.verb, arguments.verb)
-    makes = _MAKES.get(arguments.verb, (stage,))
+    stage = _STAGES.get(arguments.command, arguments.command)
+    makes = _MAKES.get(arguments.command, (stage,))
     if arguments.redo is not None and arguments.redo not in makes:
         raise SettingsError(
-            f"--redo is {arguments.redo!r}, but `wmdd {arguments.verb}` makes only {' and '.join(makes)}: "
+            f"--redo is {arguments.redo!r}, but `wmdd {arguments.command}` makes only {' and '.join(makes)}: "
             f"use `wmdd run {arguments.run} --redo STAGE`."
         )
     if stage != "teacher":

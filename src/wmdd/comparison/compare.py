@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from wmdd.comparison.settings import TEACHER, Comparison, write_comparison
+import torch
+
+from wmdd.comparison.settings import TEACHER, Comparison, read_comparison, write_comparison
 from wmdd.comparison.table import write_table
 from wmdd.config import RunConfig
 from wmdd.config.load import merge
@@ -12,7 +14,8 @@ from wmdd.data import ImageSource, open_source
 from wmdd.pipeline.opening import open_run
 from wmdd.pipeline.resolve import resolve
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.pipeline.runner import run_stages
+from wmdd.pipeline.runner import missing_units, run_stages
+from wmdd.pipeline.stages.synthesis import SynthesisStage
 from wmdd.pipeline.workspace import Workspace
 from wmdd.runtime.progress import Reporter
 
@@ -37,25 +40,32 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
     shared = open_run(RunDirectory(folder / TEACHER), comparison.shared, reporter)
     from wmdd.report import write_comparison_page  # matplotlib: half a second, which single stages need not pay
 
-    write_comparison(folder, comparison)
+    write_comparison(folder, _with_what_is_there(folder, comparison))
     run_stages(shared, SHARED)
     failed = list[str]()
     for number, member in enumerate(members, start=1):
         reporter.say(f"[{number}/{len(members)}] {member.method}, IPC {member.ipc}, seed {member.seed}")
         try:
             _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
-        except WmddError as error:
+        except (WmddError, MemoryError, torch.OutOfMemoryError) as error:
             if not shared.run.exists:  # it has all vanished
                 raise
-            reporter.say(f"{member.folder}: {error}")
-            failed.append(f"{member.folder} ({str(error).rstrip('.')})")
-        write_table(folder, comparison)
+            why = str(error).rstrip(".") if isinstance(error, WmddError) else "there was not enough memory for it"
+            reporter.say(f"{member.folder}: {why}")
+            failed.append(f"{member.folder} ({why})")
+        write_table(folder, _with_what_is_there(folder, comparison))
         write_comparison_page(folder)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(members)} sets in {folder} could not be made, the others are done: "
             f"{'; '.join(failed)}. To make one anew, remove its folder, and the same command goes on."
         )
+
+
+def _with_what_is_there(folder: Path, comparison: Comparison) -> Comparison:
+    """``comparison`` and what other processes have added to it meanwhile."""
+    there = read_comparison(folder)
+    return there.with_all_of(comparison, folder) if there else comparison
 
 
 def _in_one_precision(comparison: Comparison, teacher: RunDirectory, source: ImageSource) -> Comparison:
@@ -75,4 +85,6 @@ def _make(run: RunDirectory, config: RunConfig, shared: Workspace, reporter: Rep
                 f"{run.path} has another {stage} than {shared.run.path}: remove {run.path}, and it is made again."
             )
     work.lender = shared
+    if missing_units(SynthesisStage(), work):
+        _ = shared.train, shared.teacher  # read now, or the seconds of this set would hold those of reading them
     run_stages(work)

@@ -11,6 +11,7 @@ from typing import Any
 from wmdd.comparison.settings import BASELINE, TEACHER, Comparison, Member
 from wmdd.config import PROTOCOLS
 from wmdd.config.protocols import base_name
+from wmdd.core.errors import RunError
 from wmdd.pipeline.artifacts import teacher_facts
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.json import read_sealed, write_json
@@ -75,16 +76,18 @@ class Row:
 
 
 def write_table(folder: Path, comparison: Comparison) -> None:
-    """Gather what is finished into ``comparison.json``."""
+    """Gather what is finished into ``comparison.json``: sets of the teacher that all share, and whole."""
     scores, costs, machines, versions = [], [], set(), []
+    shared = RunDirectory(folder / TEACHER)
     for member in comparison.members():
-        path = folder / member.folder / "results.json"
-        if path.is_file() and (results := read_sealed(path))["scores"]:
+        run = RunDirectory(folder / member.folder)
+        results = _results_of(run)
+        if results is not None and run.stage_digest("teacher") == shared.stage_digest("teacher"):
             scores += _scores_of(member, results)
-            costs.append(_cost_of(RunDirectory(folder / member.folder), member, results))
+            costs.append(_cost_of(run, member, results))
             machines.add(results["machine"])
             versions += [results["versions"]] if results["versions"] not in versions else []
-    facts = teacher_facts(RunDirectory(folder / TEACHER))
+    facts = teacher_facts(shared)
     teacher = {name: facts[name] for name in ("arch", "stem_is", "top1", "top5", "sha256")}
     real = {
         method: comparison.config_of(Member(method, comparison.ipc[0], 0)).synthesis.real_pixels
@@ -106,6 +109,16 @@ def write_table(folder: Path, comparison: Comparison) -> None:
             "costs": [asdict(cost) for cost in costs],
         },
     )
+
+
+def _results_of(run: RunDirectory) -> dict[str, Any] | None:
+    """The scores of a set; None where there are none yet, or they are damaged and will be gathered again."""
+    path = run.path / "results.json"
+    try:
+        results: dict[str, Any] = read_sealed(path) if path.is_file() else {}
+    except RunError:
+        return None
+    return results if results.get("scores") else None
 
 
 def _scores_of(member: Member, results: Mapping[str, Any]) -> list[Score]:

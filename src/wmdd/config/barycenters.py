@@ -12,7 +12,7 @@ class BarycentersConfig:
 
     solver: Literal["exact", "uniform", "floored", "paper"] = setting(
         "uniform",
-        "weights free (exact: k-means), equal (uniform), free but for a floor (floored), or Algorithm 1 (paper)",
+        "atom weights: free (exact: k-means), equal (uniform), free above a floor (floored); or Algorithm 1 (paper)",
         flag="solver",
     )
     restarts: Count = setting(10, "starts; the cheapest is kept")

@@ -27,11 +27,11 @@ class DataConfig:
     )
     image_size: Auto | Annotated[int, Interval(ge=8, le=4096)] = setting(
         "auto",
-        "side in pixels; auto: the largest of 32, 64, ..., 224 within the median shorter side (digits: 32)",
+        "image size in pixels; auto: the largest of 32, 64, ..., 224 within the median shorter side (digits: 32)",
         flag="image-size",
     )
     channels: Auto | Annotated[int, Interval(ge=1, le=MOST_CHANNELS)] = setting(
-        "auto", "channels of an image; auto: those of the data, grey as 3 alike; 1: all in grey"
+        "auto", "channels of an image; auto: those of the data, 3 for grayscale files; 1: all in grayscale"
     )
     validation: Annotated[float, Interval(gt=0, lt=1)] = setting(
         0.2, "share of each class held out to score on, where the folder has no val/ or test/"
@@ -39,10 +39,10 @@ class DataConfig:
     split_seed: Natural = setting(0, "seed of that split")
     flip: Auto | bool = setting(
         "auto",
-        "whether a mirrored image keeps its class; auto: no for sets of digits, letters, signs or text, else yes",
+        "whether a mirrored image keeps its class; auto: no for digits, letters, signs and text, else yes",
     )
     convert: bool = setting(
-        False, "read images of 16 bits, CMYK, or damaged EXIF as 8-bit RGB as they lie, instead of refusing them"
+        False, "accept 16-bit and CMYK images, and those with damaged EXIF data, as 8-bit RGB instead of refusing them"
     )
     memory_gb: Annotated[float, Ge(0)] = setting(
         4.0, "larger sets are streamed from disk instead of held as uint8 (.npz and compressed tars: refused)"

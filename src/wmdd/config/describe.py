@@ -31,6 +31,12 @@ def describe(kind: Any) -> str:
     return _NOUNS[kind]
 
 
+def choices(kind: Any) -> str:
+    """The values of ``kind`` where they can be listed, in words; empty where any number or text will do."""
+    listed = takes_bool(kind) or any(get_origin(k) is Literal and len(get_args(k)) > 1 for k in (kind, *get_args(kind)))
+    return describe(kind) if listed else ""
+
+
 def takes_bool(kind: Any) -> bool:
     """Whether true and false are values of the type ``kind``."""
     return kind is bool or any(takes_bool(part) for part in get_args(kind) if get_origin(kind) is not Literal)

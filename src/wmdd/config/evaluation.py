@@ -20,8 +20,8 @@ class EvaluationConfig:
     epochs: Count | None = setting(None, "another number of epochs than the protocol's; the score's name then says so")
     labels: Literal["stored", "compact", "online"] = setting(
         "stored",
-        "keep the soft labels of every view; those of a third of the epochs, used in turn, in four bits a class; or "
-        "none, and ask the teacher again each time",
+        "soft labels: of every view (stored); of a third of the epochs, used in turn, in four bits a class (compact); "
+        "or none, and the teacher is asked at every step (online)",
     )
     batch_size: Count = setting(256, "images per forward pass when labelling and scoring")
 

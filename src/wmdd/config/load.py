@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import yaml
 
-from wmdd.config.describe import describe, takes_bool
+from wmdd.config.describe import choices, describe, takes_bool
 from wmdd.config.run import RunConfig
 from wmdd.core.bounded import SETTINGS, read_given
 from wmdd.core.errors import SettingsError
@@ -41,6 +41,8 @@ class Setting:
     help: str
     flag: str | None
     many: bool
+    choices: str
+    """Its values in words where they can be listed, else empty."""
 
     @property
     def shown(self) -> str:
@@ -66,6 +68,7 @@ def _settings_of(kind: type, prefix: str) -> Iterator[Setting]:
             help=field.metadata["help"],
             flag=field.metadata["flag"],
             many=isinstance(field.default, tuple),
+            choices=choices(hints[field.name]),
         )
 
 

@@ -17,5 +17,5 @@ class RuntimeConfig:
         "auto", "arithmetic of the networks; auto: bfloat16 where the processor multiplies it, else float32"
     )
     threads: Auto | Annotated[int, Interval(ge=1, le=1024)] = setting(
-        "auto", "CPU threads; auto: all cores, of torchrun's processes each its share"
+        "auto", "CPU threads; auto: all cores, divided among torchrun's processes"
     )

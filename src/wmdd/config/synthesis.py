@@ -22,8 +22,8 @@ class SynthesisConfig:
 
     init: Literal["real", "random", "herding", "k-center", "patches", "noise"] = setting(
         "real",
-        "the first images: real ones (nearest to the atoms; or random, herding, k-center), stitched patches of real "
-        "ones that the teacher knows best, or noise",
+        "the first images: real ones (those nearest to the atoms; or random, herding, k-center), stitched patches of "
+        "real ones that the teacher knows best, or noise",
     )
     patch_grid: Auto | Count = setting(
         "auto", "patches along each side of such a stitched image; auto: 1 up to 64 px, else 2, as RDED has them"
@@ -58,8 +58,8 @@ class SynthesisConfig:
     min_crop_start: Fraction | None = setting(
         None, "the same at the first step, from where it goes to min_crop by half a cosine (CDA); null: always min_crop"
     )
-    crop_per_image: bool = setting(True, "an own crop for each image, instead of one for a class")
-    jitter: Annotated[float, Interval(ge=0, le=1)] = setting(0.0, "largest random roll, as a share of the side")
+    crop_per_image: bool = setting(True, "a crop of its own for each image, instead of one per class")
+    jitter: Annotated[float, Interval(ge=0, le=1)] = setting(0.0, "largest random roll, as a share of the image size")
     batch_size: Count = setting(100, "most images in one forward pass; larger groups are accumulated exactly")
     group_size: Auto | Count = setting(
         "auto", "classes in one unit of work; auto: as many as fill a batch and fit into memory"

@@ -52,7 +52,7 @@ def export_run(run: RunDirectory, form: str, out: Path, licence: str | None = No
     """
     if form not in FORMS:
         raise SettingsError(f"--to is {form!r}, but should be {' or '.join(FORMS)}.")
-    distilled = load_distilled(run)
+    distilled = load_distilled(run, run.config())
     distilled = replace(distilled, logits=_logits(run, distilled))
     manifest = describe(run, distilled, licence) | {"form": form}
     with staged_folder(out) as stage:

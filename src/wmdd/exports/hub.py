@@ -139,4 +139,4 @@ def _sentence(hub: Any, error: Exception, name: str, may: str) -> str:
     reason = said.splitlines()[0].rstrip(".:")
     if status is None:
         return f"the hub cannot be asked for {name} ({reason}): check the connection."
-    return f"the hub has an error for {name} ({reason}): mend what it names, or try again later."
+    return f"the hub has an error for {name} ({reason}): fix what it names, or try again later."

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wmdd.config.load import to_values
-from wmdd.core.errors import DataError
+from wmdd.core.errors import DataError, RunError
 from wmdd.core.types import DistilledDataset
 from wmdd.pipeline.artifacts import teacher_facts
 from wmdd.pipeline.results import summarize
@@ -22,6 +22,8 @@ _UNSAFE = re.compile(r"[^\w ,.()-]")
 def describe(run: RunDirectory, distilled: DistilledDataset, licence: str | None) -> dict[str, Any]:
     """The manifest of a run's distilled set; ``licence`` is that of the source data, as the user states it."""
     config, data, facts = run.config(), run.data(), teacher_facts(run)
+    if not data:
+        raise RunError(f"{run.path}/manifest.json is missing: `wmdd run {run.path}` gathers it again.")
     recipe = to_values(config)
     results = run.path / "results.json"
     scores = [asdict(row) for row in summarize(read_sealed(results))] if results.is_file() else []

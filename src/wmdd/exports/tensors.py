@@ -1,6 +1,5 @@
 """Plain tensors, class after class: ``distilled.safetensors``, the same as ``distilled.pt``, and ``manifest.json``."""
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 
 from wmdd.core.types import DistilledDataset
-from wmdd.storage.atomic import write_bytes
+from wmdd.storage.atomic import write_with
 from wmdd.storage.json import write_json
 from wmdd.storage.tensors import read_tensors, write_tensors
 
@@ -26,9 +25,7 @@ def write_tensor_files(distilled: DistilledDataset, manifest: Mapping[str, Any],
         "logits": distilled.logits,
     }
     write_tensors(folder / f"{_NAME}.safetensors", tensors, {"manifest": json.dumps(manifest)})
-    buffer = io.BytesIO()
-    torch.save(tensors, buffer)
-    write_bytes(folder / f"{_NAME}.pt", buffer.getvalue())
+    write_with(folder / f"{_NAME}.pt", lambda file: torch.save(tensors, file))
     write_json(folder / "manifest.json", manifest)
 
 

@@ -15,6 +15,6 @@ def squared_or_norm(difference: Tensor, kind: Literal["squared", "norm"]) -> Ten
 
 
 def root(squares: Tensor) -> Tensor:
-    """The square root, with gradient 0 at 0."""
-    positive = squares > 0
-    return torch.where(positive, torch.where(positive, squares, 1).sqrt(), 0)
+    """The square root, with gradient 0 at 0. What is not a number stays none, so that a diverged loss is noticed."""
+    zero = squares <= 0
+    return torch.where(zero, 0, torch.where(zero, 1, squares).sqrt())

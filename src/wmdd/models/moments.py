@@ -103,9 +103,10 @@ def _moments_gradient(x: Tensor, mean: Tensor, dims: tuple[int, ...], g_mean: Te
     """dL/dx = (dL/dmean + 2 dL/dvar (x - mean)) / P: affine in x, so nothing but x itself is kept."""
     positions = math.prod(x.shape[dim] for dim in dims)
     shape = [1 if dim in dims else size for dim, size in enumerate(x.shape)]
-    slope = g_var * (2 / positions)
-    offset = torch.addcmul(g_mean / positions, slope, mean, value=-1)
-    return torch.addcmul(offset.view(shape).to(x.dtype), slope.view(shape).to(x.dtype), x)
+    slope = (g_var * (2 / positions)).to(x.dtype)
+    # Of the slope as it was rounded: a large mean would multiply the rounding error that is left of another one.
+    offset = torch.addcmul(g_mean / positions, slope.to(mean.dtype), mean, value=-1)
+    return torch.addcmul(offset.view(shape).to(x.dtype), slope.view(shape), x)
 
 
 def _positions(x: Tensor, channel_dim: int) -> tuple[int, ...]:

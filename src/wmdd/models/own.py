@@ -9,6 +9,7 @@ import hashlib
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +85,31 @@ class OwnNetwork:
                 f"the teacher {name} makes {made} of one image, but the data have {num_classes} classes: "
                 f"it should be logits (1, {num_classes})."
             )
+        if not _takes_channels_last(network, shape):
+            _keep_plain(network)
         return network
+
+
+@torch.no_grad()
+def _takes_channels_last(network: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether it can have weights and images whose channels are last in memory: ``x.view(len(x), -1)`` cannot."""
+    try:
+        copy.deepcopy(network).to(memory_format=torch.channels_last)(
+            torch.zeros(shape).contiguous(memory_format=torch.channels_last)
+        )
+    except RuntimeError:
+        return False
+    return True
+
+
+def _keep_plain(network: nn.Module) -> None:
+    """Have the network show itself images in torch's usual layout, and tell whoever places it to leave it so."""
+    cast(Any, network).plain_layout = True
+    network.register_forward_pre_hook(_in_usual_layout)
+
+
+def _in_usual_layout(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(x.contiguous() for x in inputs)
 
 
 def lent(own: OwnNetwork | None) -> AbstractContextManager[None]:

@@ -24,6 +24,7 @@ def ward_atoms(measures: Measures, g: int, m: int) -> Tensor:
     loaded = measures.loaded[measures.rows(g)]
     points = (loaded[:, :-1] / loaded[:, -1:]).double().cpu().numpy()
     labels = torch.from_numpy(fcluster(linkage(points, "ward"), m, "maxclust") - 1).long().to(loaded.device)
-    sums = torch.zeros(m, loaded.shape[1], dtype=loaded.dtype, device=loaded.device).index_add(0, labels, loaded)
+    # As a product: an index_add on a GPU sums in another order every time.
+    sums = torch.nn.functional.one_hot(labels, m).to(loaded.dtype).T @ loaded
     # Ties can leave fewer clusters than m: an atom too many sits at the origin, finds no point, and is moved.
     return sums[:, :-1] / sums[:, -1:].clamp(min=torch.finfo(loaded.dtype).tiny)

@@ -1,12 +1,13 @@
 """What stages leave on disk, read back as the central types; every file is checked against its recorded hash."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from wmdd.augment import empty_column_major
 from wmdd.config import RunConfig
 from wmdd.core.errors import RunError
 from wmdd.core.types import (
@@ -111,28 +112,31 @@ def load_statistics(run: RunDirectory, classes: Sequence[int]) -> ClassStatistic
 
 def load_pooled_moments(run: RunDirectory) -> LayerMoments:
     """The moments of all real images of all classes together, ``[1, C_l]``."""
-    parts = [_read_statistics(run.file(record, ".safetensors")) for record in run.outputs("statistics")]
-    counts = torch.cat([part.offsets.diff() for part in parts])
+    files = [run.file(record, ".safetensors") for record in run.outputs("statistics")]
+    parts = [read_tensors(file, without=("features", "index"))[0] for file in files]  # those grow with the images
+    counts = torch.cat([part["offsets"].diff() for part in parts])
     share = (counts / counts.sum())[None]
     return {
         layer: class_moments(
-            Moments(*(torch.cat([getattr(part.moments[layer], what) for part in parts]) for what in ("mean", "var"))),
-            share,
+            Moments(*(torch.cat([part[f"{what}/{layer}"] for part in parts]) for what in ("mean", "var"))), share
         )
-        for layer in parts[0].moments
+        for layer in _layers(parts[0])
     }
 
 
 def _read_statistics(path: Path) -> ClassStatistics:
     tensors, _ = read_tensors(path)
-    layers = [name.removeprefix("mean/") for name in tensors if name.startswith("mean/")]
     return ClassStatistics(
         classes=tuple(tensors["classes"].tolist()),
-        moments={name: Moments(tensors[f"mean/{name}"], tensors[f"var/{name}"]) for name in layers},
+        moments={name: Moments(tensors[f"mean/{name}"], tensors[f"var/{name}"]) for name in _layers(tensors)},
         features=tensors["features"],
         offsets=tensors["offsets"],
         index=tensors["index"],
     )
+
+
+def _layers(tensors: Mapping[str, Tensor]) -> list[str]:
+    return [name.removeprefix("mean/") for name in tensors if name.startswith("mean/")]
 
 
 # --- barycenters ------------------------------------------------------------------------------------------------------
@@ -187,8 +191,10 @@ def load_barycenters(run: RunDirectory, classes: Sequence[int]) -> Barycenters:
 # --- distilled images -------------------------------------------------------------------------------------------------
 
 
-def load_distilled(run: RunDirectory) -> DistilledDataset:
-    """The distilled set.
+def load_distilled(run: RunDirectory, config: RunConfig, *, by_column: bool = False) -> DistilledDataset:
+    """The distilled set that ``config``, the run's settings, asked for.
+
+    ``by_column`` lays its images out as :func:`~wmdd.augment.column_major` does, so that views need no second copy.
 
     Raises:
         RunError: synthesis has not finished.
@@ -200,7 +206,6 @@ def load_distilled(run: RunDirectory) -> DistilledDataset:
     if classes != list(range(len(names))):
         missing = sorted(set(range(len(names))) - set(classes))
         raise RunError(f"{run.path} has no images of class {names[missing[0]]!r} yet: run `wmdd run {run.path}` first.")
-    config = run.config()
     ipc = config.ipc
     files = [
         run.path / name
@@ -208,7 +213,9 @@ def load_distilled(run: RunDirectory) -> DistilledDataset:
         for k in record.covers["classes"]
         for name in image_names(record.name, k, ipc)
     ]
-    images = torch.empty(len(files), *read_png(files[0]).shape, dtype=torch.uint8)
+    channels, size, _ = read_png(files[0]).shape
+    empty = empty_column_major if by_column else _empty
+    images = empty(len(files), channels, size)
     for image, file in zip(images, files, strict=True):
         image.copy_(read_png(file))
     return DistilledDataset(
@@ -219,6 +226,10 @@ def load_distilled(run: RunDirectory) -> DistilledDataset:
         preprocessing=_preprocessing(facts),
         provenance={"run": str(run.path), "teacher": facts["sha256"], "data": run.data().get("fingerprint", "")},
     )
+
+
+def _empty(count: int, channels: int, size: int) -> Tensor:
+    return torch.empty(count, channels, size, size, dtype=torch.uint8)
 
 
 def load_logits(run: RunDirectory) -> Tensor:

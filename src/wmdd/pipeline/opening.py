@@ -46,7 +46,9 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
     if not began and not run.begin(config):
         # Another process was first, perhaps on another machine: its settings hold, if they are what we want.
         return open_run(run, _with_automatic_of(asked, run.config()), reporter)
-    if began and run.config() != config:
+    if began and (old := run.config()) != config:
+        if any(concerns(stage, name) for stage in ALL_STAGES for name in _changed(old, config)):
+            run.refuse_busy(f"stop it, or use a new folder for other settings than {run.path} has")
         run.write_config(config)
     if _known_data(run, reporter) != _describe(source):
         run.write_manifest(_describe(source))
@@ -116,9 +118,7 @@ def _refuse_other_data(run: RunDirectory, source: ImageSource) -> None:
 
 def _refuse_changes(run: RunDirectory, old: RunConfig, new: RunConfig, before: str | None = None) -> None:
     """Refuse settings that finished stages (those earlier than ``before``) were not made with."""
-    was, now = dotted(old), dotted(new)
-    # A setting that is "auto" in a run is younger than the run, which knew no other value than the one it resolves to.
-    changed = [name for name in now if now[name] != was.get(name) and was.get(name) != "auto"]
+    was, now, changed = dotted(old), dotted(new), _changed(old, new)
     for stage in ALL_STAGES:
         if stage.name == before:
             return
@@ -129,6 +129,13 @@ def _refuse_changes(run: RunDirectory, old: RunConfig, new: RunConfig, before: s
                 f"{name} was {was.get(name)!r} when {stage.name} was made in {run.path} and is {now[name]!r} now: "
                 f"use a new folder, or add `--redo {stage.name}` to make it and all that follows again."
             )
+
+
+def _changed(old: RunConfig, new: RunConfig) -> list[str]:
+    """The dotted names of what differs."""
+    was, now = dotted(old), dotted(new)
+    # A setting that is "auto" in a run is younger than the run, which knew no other value than the one it resolves to.
+    return [name for name in now if now[name] != was.get(name) and was.get(name) != "auto"]
 
 
 def concerns(stage: Stage, name: str) -> bool:

@@ -1,14 +1,16 @@
 """Every "auto" becomes a value, here and nowhere else, before anything is computed."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from wmdd.config import RunConfig, TeacherConfig
+from wmdd.config.load import dotted, merge, nested, parse, to_values
 from wmdd.core.errors import SettingsError
 from wmdd.core.paths import absolute
-from wmdd.data import ImageSource, natural_size
+from wmdd.data import ImageSource, natural_size, open_source
 from wmdd.models import Weights, default_arch, is_own, resolve_stem, try_student, try_teacher
 from wmdd.runtime.device import default_device, default_precision, default_threads, find_device
 
@@ -70,6 +72,45 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     )
     _check(resolved, source)
     return resolved
+
+
+_FOLLOWS: dict[str, tuple[str, ...]] = {
+    "synthesis.seed": ("seed",),
+    "synthesis.group_size": ("ipc", "synthesis.batch_size", "synthesis.statistics_of"),
+    "synthesis.patch_grid": ("data.image_size",),
+    "teacher.arch": ("data.image_size",),
+    "teacher.stem": ("data.image_size", "teacher.pretrained"),
+    "evaluation.students": ("data.image_size", "teacher.arch"),
+}
+"""What "auto" makes of a setting, and of which others."""
+
+
+def loosened(begun: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """The settings of a ``begun`` run, "auto" again where they follow from others that ``changes`` (nested) replace.
+
+    A run keeps what "auto" came to, not that it was "auto": what is just what that would give counts as such, unless
+    ``changes`` name it. So another seed is another one of the images, too.
+    """
+    was, given = dotted(begun), _leaves(changes)
+    changed = {name for name, value in dotted(parse(merge(to_values(begun), changes))).items() if value != was[name]}
+    followers = [name for name, of in _FOLLOWS.items() if name not in given and not changed.isdisjoint(of)]
+    if not followers:
+        return begun
+    source, automatic = open_source(begun.data), dotted(RunConfig())
+    loose = {
+        name: automatic[name]
+        for name in followers
+        if dotted(resolve(parse(nested({**was, name: automatic[name]})), source))[name] == was[name]
+    }
+    return parse(nested({**was, **loose}))
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """The dotted names of what nested ``values`` set."""
+    found = set[str]()
+    for name, value in values.items():
+        found |= _leaves(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}"}
+    return found
 
 
 def try_out(config: RunConfig, source: ImageSource, *, teacher_made: bool = False) -> None:

@@ -1,19 +1,20 @@
 """``results.json``: every score beside its baselines."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from wmdd.config import RunConfig
 from wmdd.core.records import STAGES
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.json import read_json, write_sealed
 
 
-def write_results(run: RunDirectory) -> None:
-    """Gather the scores of all finished units into ``results.json``."""
-    config, records = run.config(), {stage: run.records(stage) for stage in STAGES}
+def write_results(run: RunDirectory, config: RunConfig) -> None:
+    """Gather the scores of all finished units into ``results.json``; ``config`` are the run's settings."""
+    records = {stage: run.records(stage) for stage in STAGES}
     if not records["teacher"]:  # another shard is still at it
         return
     (teacher,) = records["teacher"].values()
@@ -21,7 +22,7 @@ def write_results(run: RunDirectory) -> None:
     evaluated = list(records["evaluation"].values())
     for record in evaluated:
         run.verify("evaluation", record)
-    newest = evaluated[-1] if evaluated else teacher
+    made = [record for done in records.values() for record in done.values()]
     write_sealed(
         run.path / "results.json",
         {
@@ -50,10 +51,18 @@ def write_results(run: RunDirectory) -> None:
                     for name in record.files
                 ),
             },
-            "versions": newest.versions,
-            "machine": newest.machine,
+            "versions": {
+                package: _distinct(record.versions[package] for record in made if package in record.versions)
+                for package in teacher.versions
+            },
+            "machine": _distinct(record.machine for record in made),
         },
     )
+
+
+def _distinct(values: Iterable[str]) -> str:
+    """Usually one; several where machines or versions have changed between the units of a run."""
+    return "; ".join(dict.fromkeys(values))
 
 
 def _score(run: RunDirectory, files: Sequence[str] | dict[str, str], ipc: int) -> dict[str, Any]:

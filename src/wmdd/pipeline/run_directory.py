@@ -257,13 +257,13 @@ class RunDirectory:
         return digest([[name, record.files] for name, record in sorted(self.records(stage).items())])
 
     def take_over(self, stage: str, other: "RunDirectory") -> None:
-        """Take what ``other`` made in ``stage`` as one's own, by hard links; what is there already stays.
+        """Take what ``other`` made in ``stage`` as one's own, by hard links; what is there already and sound stays.
 
         Whether it was made from the same inputs is checked where it is used.
         """
         mine = self.records(stage)
         for name, record in other.records(stage).items():
-            if name not in mine:
+            if name not in mine or self.fault(stage, name):
                 for file in record.files:
                     _link(other._inside(file), self._inside(file))
                 self.record(stage, record)
@@ -275,8 +275,7 @@ class RunDirectory:
             RunError: another process is at one of them, or something cannot be removed.
         """
         gone = STAGES[STAGES.index(stage) :]
-        for name in gone:
-            self._refuse_busy(name)
+        self.refuse_busy(f"stop it before {stage} is discarded", gone)
         _remove(self.path / "results.json", os.unlink)  # the scores of what goes
         for name in gone:
             # The records go first: whatever is left after a kill does not count as done.
@@ -287,13 +286,19 @@ class RunDirectory:
         self._verified.clear()
         return gone
 
-    def _refuse_busy(self, stage: str) -> None:
-        for path in (self.folder(stage) / "units").glob(f".*{CLAIM_SUFFIX}"):
-            held = claim(path)
-            if held is None:
-                raise RunError(f"another process is at {stage} in {self.path}: stop it before {stage} is discarded.")
-            with held:
-                pass
+    def refuse_busy(self, remedy: str, stages: Sequence[str] = STAGES) -> None:
+        """Refuse what would pull the ground from under another process.
+
+        Raises:
+            RunError: one is at a unit of ``stages``; the sentence ends with ``remedy``.
+        """
+        for stage in stages:
+            for path in (self.folder(stage) / "units").glob(f".*{CLAIM_SUFFIX}"):
+                held = claim(path)
+                if held is None:
+                    raise RunError(f"another process is at {stage} in {self.path}: {remedy}.")
+                with held:
+                    pass
 
     def _refuse_vanished(self) -> None:
         """Refuse to begin the folder anew, below a mount point perhaps, where the run was a moment ago."""

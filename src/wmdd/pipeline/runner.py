@@ -58,7 +58,7 @@ def _gather(work: Workspace, results: bool) -> None:
     with _patiently(work.run.gathering):
         work.run.write_manifest(work.run.data())
         if results:
-            write_results(work.run)
+            write_results(work.run, work.config)
 
 
 def _stage(name: str) -> Stage:
@@ -81,7 +81,8 @@ def _require_finished(stage: Stage, wanted_by: Stage, work: Workspace, *, waits:
     elif missing := missing_units(stage, work):
         raise RunError(
             f"{wanted_by.name} needs {stage.name}, of which {len(missing)} unit(s) are missing in {work.run.path} "
-            f"(first {missing[0].name!r}): run `wmdd {_VERBS[stage.name]} {work.run.path}`, or the other shards, first."
+            f"(first {missing[0].name!r}): run `wmdd {_COMMANDS[stage.name]} {work.run.path}`, or the other shards, "
+            "first."
         )
 
 
@@ -100,7 +101,7 @@ def _patiently(attempt: Callable[[], Claim | None]) -> Claim:
     return held
 
 
-_VERBS = {"synthesis": "synthesize", "evaluation": "evaluate"} | {
+_COMMANDS = {"synthesis": "synthesize", "evaluation": "evaluate"} | {
     name: name for name in STAGES if name not in ("synthesis", "evaluation")
 }
 

@@ -127,7 +127,8 @@ class Workspace:
     @cached_property
     def distilled(self) -> DistilledDataset:
         """The distilled set, once synthesis has finished."""
-        return load_distilled(self.run)
+        # By this process's own settings: those on disk may have been changed meanwhile.
+        return load_distilled(self.run, self.config, by_column=True)
 
 
 @dataclass

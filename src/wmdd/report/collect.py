@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def read_run(path: Path) -> RunData:
         return _read_run(path)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, StopIteration) as error:
         # JSON of another shape: by hand, or of another program
-        raise RunError(f"{path} is damaged ({error!r:.200}): `wmdd run {path}` mends what it has made.") from error
+        raise RunError(f"{path} is damaged ({error!r:.200}): `wmdd run {path}` fixes what it has made.") from error
 
 
 def _read_run(path: Path) -> RunData:
@@ -148,6 +149,7 @@ def _read_run(path: Path) -> RunData:
     teacher = _read_facts(path, units["teacher"])
     indices: dict[str, int] = data.get("classes", {})
     names = tuple(teacher.get("class_names", ())) or tuple(sorted(indices, key=indices.__getitem__))
+    _refuse_unnamed(path, units, len(names))
     return RunData(
         path=path,
         config=config,
@@ -183,6 +185,13 @@ def _inside(run: Path, name: str) -> Path:
     return path
 
 
+def _refuse_unnamed(run: Path, units: Mapping[str, Sequence[UnitRecord]], num_classes: int) -> None:
+    """Refuse units of classes that neither the teacher nor the manifest names, as when both are gone."""
+    last = max((k for made in units.values() for unit in made for k in unit.classes), default=-1)
+    if last >= num_classes:
+        raise RunError(f"{run} covers class {last}, but names only {num_classes} classes: `wmdd run {run}` fixes it.")
+
+
 # --- units ------------------------------------------------------------------------------------------------------------
 
 
@@ -192,13 +201,25 @@ def _read_units(path: Path, stage: str) -> tuple[UnitRecord, ...]:
         try:
             units.append(unit_record(read_sealed(file, RECORD)))
         except ValueError as error:
-            raise RunError(f"{file} is not the record of a unit: `wmdd run {path}` makes it.") from error
+            raise RunError(f"{file} is not a valid record of a unit: `wmdd run {path}` makes it again.") from error
     return tuple(units)
 
 
 def _read_facts(path: Path, units: Sequence[UnitRecord]) -> dict[str, Any]:
     names = [name for unit in units for name in unit.files if name.endswith(".json")]
-    return dict(read_json(_inside(path, names[0]))) if names else {}
+    if not names:
+        return {}
+    facts = dict(read_json(_inside(path, names[0])))
+    if missing := [name for name in _FACTS if name not in facts]:
+        raise RunError(f"{path / names[0]} does not say the teacher's {missing[0]}: `wmdd run {path}` makes it again.")
+    return facts
+
+
+_FACTS = (
+    *("arch", "stem_is", "image_size", "class_names", "trained", "sha256", "parameters"),
+    *("top1", "top5", "per_class", "chance"),
+)
+"""What the page tells of a teacher."""
 
 
 def _read_score(path: Path) -> Score:
@@ -240,38 +261,46 @@ def _progress(stage: str, units: Sequence[UnitRecord], config: RunConfig, num_cl
     if stage == "teacher":
         return Progress(stage, len(units), 1, "network")
     if stage == "relabel":
-        wanted = _protocols(config, num_classes)
+        wanted = {"protocol": protocol_names(config, num_classes), "images": _image_sets(config)}
         made = [
             unit.covers["epochs"]
             for unit in units
-            if unit.label_form == config.evaluation.labels and unit.covers.get("protocol") in wanted
+            if unit.label_form == config.evaluation.labels and _is_among(unit, wanted)
         ]
         done = sum(last - first for first, last in made)
         return Progress(stage, done, _label_epochs(config, num_classes), "epochs of labels")
     if stage == "evaluation":
-        evaluation = config.evaluation
-        sets = 2 if evaluation.random_real else 1
-        students = len(evaluation.protocols) * len(evaluation.students) * len(evaluation.seeds) * sets
         asked: dict[str, Sequence[Any]] = {
-            "protocol": _protocols(config, num_classes),
-            "student": evaluation.students,
-            "seed": evaluation.seeds,
+            "protocol": protocol_names(config, num_classes),
+            "method": (WMDD, RANDOM_REAL) if config.evaluation.random_real else (WMDD,),
+            "student": config.evaluation.students,
+            "seed": config.evaluation.seeds,
         }
-        done = sum(all(unit.covers.get(name) in among for name, among in asked.items()) for unit in units)
-        return Progress(stage, done, students, "students")
+        done = sum(_is_among(unit, asked) for unit in units)
+        return Progress(stage, done, prod(map(len, asked.values())), "students")
     return Progress(stage, sum(len(unit.classes) for unit in units), max(num_classes, 1), "classes")
 
 
-def _protocols(config: RunConfig, num_classes: int) -> list[str]:
+def _is_among(unit: UnitRecord, wanted: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether a unit is one of those that the settings, which may have changed since, still ask for."""
+    return all(unit.covers.get(name) in values for name, values in wanted.items())
+
+
+def protocol_names(config: RunConfig, num_classes: int) -> list[str]:
     """The protocols by which students are trained, by their names with the epochs."""
     return [protocol.name for protocol in config.evaluation.chosen_protocols(config.ipc * max(num_classes, 1))]
 
 
+def _image_sets(config: RunConfig) -> list[str]:
+    """The sets that get labels: the distilled one, and a draw of random real images for each seed."""
+    draws = config.evaluation.seeds if config.evaluation.random_real else ()
+    return [WMDD, *(f"{RANDOM_REAL}-{seed}" for seed in draws)]
+
+
 def _label_epochs(config: RunConfig, num_classes: int) -> int:
-    """Epochs of stored soft labels over all sets: the distilled one, and the draws of random real images."""
+    """Epochs of stored soft labels over all sets."""
     if config.evaluation.labels == "online":
         return 0
     protocols = config.evaluation.chosen_protocols(config.ipc * max(num_classes, 1))
-    draws = len(config.evaluation.seeds) if config.evaluation.random_real else 0
     epochs = sum(config.evaluation.label_epochs(found.epochs) for found in protocols if found.labels == "soft")
-    return epochs * (1 + draws)
+    return epochs * len(_image_sets(config))

@@ -1,4 +1,4 @@
-"""The page of a comparison: who makes the better set, under each protocol, and what the sets look like."""
+"""The page of a comparison: which method makes the better set under each protocol, and what the sets look like."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,6 +93,16 @@ class ComparisonPage:
             Group(*key, *([row for row in self.found[part] if tuple(row[k] for k in keys) == key] for part in _PARTS))
             for key in wanted
         ]
+
+    @property
+    def repeated(self) -> bool:
+        """Whether any method was scored with more than one seed."""
+        return any(row["seeds"] > 1 for row in self.found["rows"])
+
+    @property
+    def has_error(self) -> bool:
+        """Whether any difference from random real images has a standard error."""
+        return any(row["gain_error"] is not None for row in self.found["rows"])
 
     @property
     def sheets(self) -> Iterator[tuple[str, int, str]]:

@@ -103,10 +103,10 @@ def differences_chart(groups: Sequence[Comparison]) -> str:
         names = [f"{plain(g.student)}\n{plain(g.protocol)}" for g in groups] if len(groups) > 1 else [""]
         axes.set_yticks(range(len(groups)), names)
         axes.margins(x=0.15)
-        axes.set_xlabel("distilled − random real, percentage points of top-1")
+        axes.set_xlabel("distilled minus random real, percentage points of top-1")
         axes.grid(visible=False, axis="y")
 
-    return chart("Top-1 of distilled minus random real images, same seed", draw, height=0.95 + 0.72 * len(groups))
+    return chart("Top-1 accuracy, distilled minus random real, by seed", draw, height=0.95 + 0.72 * len(groups))
 
 
 # --- curves -----------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ _TERM_COLOURS = {"loss": "ink", "feature": "wmdd", "statistics": "real", "cross_
 
 
 def _term(name: str) -> str:
-    return "sum" if name == "loss" else plain(name.replace("_", " "))
+    return "total" if name == "loss" else plain(name.replace("_", " "))
 
 
 def students_charts(group: Comparison, curves: Sequence[Curve]) -> list[tuple[str, str]]:
@@ -219,12 +219,12 @@ def plane_chart(plane: Plane, names: Sequence[str], *, tied: bool) -> str:
                 zorder=5,
                 bbox={"boxstyle": "round,pad=0.25", "facecolor": color("page"), "alpha": 0.8, "edgecolor": "none"},
             )
-        axes.set_xlabel(f"first principal axis ({100 * plane.explained[0]:.0f} % of variance)")
-        axes.set_ylabel(f"second ({100 * plane.explained[1]:.0f} %)")
+        axes.set_xlabel(f"first principal component ({100 * plane.explained[0]:.0f} % of variance)")
+        axes.set_ylabel(f"second principal component ({100 * plane.explained[1]:.0f} %)")
         axes.set_xticks([])
         axes.set_yticks([])
 
-    return chart("Real features, atoms and synthetic features in the plane", draw, width=5.6, height=4.6)
+    return chart("Real features, atoms and synthetic features on two principal components", draw, width=5.6, height=4.6)
 
 
 def _ties(axes: Axes, points: ClassPoints) -> None:
@@ -243,12 +243,12 @@ def cost_chart(found: Barycenters, names: Sequence[str]) -> str:
         axes.barh(range(len(found.cost)), found.cost, color=color("wmdd"), height=0.62)
         axes.set_yticks(range(len(found.cost)), [plain(names[k]) for k in found.classes])
         axes.invert_yaxis()
-        axes.set_xlabel("cost, squared Wasserstein distance")
+        axes.set_xlabel("cost (squared Wasserstein distance)")
         axes.grid(visible=False, axis="y")
 
     def histogram(axes: Axes) -> None:
         axes.hist(found.cost, bins=30, color=color("wmdd"), edgecolor=color("page"))
-        axes.set_xlabel("cost, squared Wasserstein distance")
+        axes.set_xlabel("cost (squared Wasserstein distance)")
         axes.set_ylabel("classes")
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
 
@@ -336,7 +336,7 @@ def history_chart(found: Barycenters, names: Sequence[str]) -> str | None:
             _class_band(axes, np.arange(1.0, longest + 1), np.stack(full))
             _legend(axes)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_xlabel("iteration of the best start")
+        axes.set_xlabel("iteration (best start)")
         axes.set_ylabel(_LEFT if relative else "cost")
 
     return chart("Cost by iteration", draw)
@@ -397,7 +397,7 @@ def classes_chart(series: Sequence[tuple[str, str, Floats]], names: Sequence[str
         for label, name, row in series:
             axes.plot(range(1, count + 1), np.sort(row)[::-1], color=color(name), label=label)
         axes.set_ylim(0, 102)
-        axes.set_xlabel("classes, the best first (each line in its own order)")
+        axes.set_xlabel("classes, best first (each line sorted on its own)")
         axes.set_ylabel("top-1 accuracy, %")
         _legend(axes)
 

@@ -51,9 +51,9 @@ class Gallery:
 
 
 def build_gallery(run: RunData) -> Gallery | None:
-    """The gallery of the classes that have images; None before there are any."""
+    """The gallery of the classes that have images; None before there are any, or where their teacher is gone."""
     classes = run.synthesized
-    if not classes:
+    if not classes or not run.teacher:
         return None
     ipc, total = run.config.ipc, len(classes) * run.config.ipc
     shown_classes, each = classes, ipc

@@ -126,7 +126,9 @@ class Page:
 
     def __init__(self, run: RunData) -> None:
         self.run = run
-        self.groups: list[Comparison] = comparisons(run.scores, run.config)
+        # Without a teacher, as after a kill amid a discard, scores are of images and labels that count no longer.
+        scores = run.scores if run.teacher else ()
+        self.groups: list[Comparison] = comparisons(scores, run.config, len(run.class_names))
 
     # --- headline -----------------------------------------------------------------------------------------------------
 
@@ -147,8 +149,10 @@ class Page:
         run, side = self.run, self.run.config.data.image_size
         parts = [f"{count(len(run.class_names))} classes · "] * bool(run.class_names)
         parts += [f"{count(real)} real training images → " for real in [run.data.get("train")] if real]
-        parts.append(count(self.all_images) if run.class_names else f"{count(run.config.ipc)} per class:")
-        return "".join(parts) + f" synthetic images of {side} × {side} pixels"
+        known = bool(run.class_names)
+        number = count(self.all_images if known else run.config.ipc)
+        parts.append(f"{number} synthetic images{'' if known else ' per class'} of {side} × {side} pixels")
+        return "".join(parts)
 
     @property
     def missing(self) -> list[Progress]:
@@ -176,11 +180,11 @@ class Page:
         if self.first is None:
             return ""
         text = (
-            f"A {self.first.student} trained on {count(self.num_images)} distilled images reaches "
-            f"{self.first.top1(WMDD)} % top-1 on real validation images"
+            f"A {self.first.student} trained on {count(self.all_images)} distilled images reaches "
+            f"{self.first.top1(WMDD)} % top-1 accuracy on real validation images"
         )
         if RANDOM_REAL in self.first.by_seed:
-            text += f"; trained on as many random real ones, {self.first.top1(RANDOM_REAL)} %"
+            text += f"; trained on the same number of random real images, it reaches {self.first.top1(RANDOM_REAL)} %"
         return f"{text}.".replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
 
     @property
@@ -192,13 +196,13 @@ class Page:
                 found = self.first.top1(method)
                 seeds = f"{found.count} seed{'s' * (found.count > 1)}"
                 kind = "wmdd" if method == WMDD else "real"
-                cards.append(Card(title, str(found), found.mean, f"{count(self.num_images)} images, {seeds}", kind))
+                cards.append(Card(title, str(found), found.mean, f"{count(self.all_images)} images, {seeds}", kind))
         if teacher:
             real = self.run.data.get("train")
-            note = f"teacher on {count(real)} images" if real and teacher["trained"] else "teacher, weights loaded"
-            cards.append(Card("Whole real set", f"{teacher['top1']:.1f}", teacher["top1"], note, "teacher"))
+            note = f"teacher, {count(real)} images" if real and teacher["trained"] else "teacher, pretrained weights"
+            cards.append(Card("Full training set", f"{teacher['top1']:.1f}", teacher["top1"], note, "teacher"))
             chance = teacher["chance"]
-            cards.append(Card("Chance", f"{chance:.1f}", chance, "always naming the largest class", "chance"))
+            cards.append(Card("Chance", f"{chance:.1f}", chance, "always predicting the largest class", "chance"))
         return cards
 
     @property
@@ -225,6 +229,16 @@ class Page:
         return [group for group in self.groups if group.gain]
 
     @property
+    def repeated(self) -> bool:
+        """Whether anything was scored with more than one seed."""
+        return any(group.repeated for group in self.groups)
+
+    @property
+    def has_error(self) -> bool:
+        """Whether a paired difference has a standard error."""
+        return any(group.gain is not None and group.gain.error is not None for group in self.groups)
+
+    @property
     def differences_chart(self) -> Markup:
         """Pairs of students."""
         return _safe(figures.differences_chart(self.paired))
@@ -235,6 +249,16 @@ class Page:
     def gallery(self) -> Gallery | None:
         """The images."""
         return build_gallery(self.run)
+
+    @property
+    def origin(self) -> str:
+        """What the images start from, and are where there are no steps."""
+        synthesis = self.run.config.synthesis
+        if synthesis.init != "patches":
+            return "real training images"
+        # A run older than the setting, where it is "auto", stitched four.
+        stitched = synthesis.patch_grid != 1
+        return f"{'mosaics stitched from ' if stitched else ''}crops of real training images"
 
     @cached_property
     def plane(self) -> Plane | None:
@@ -373,15 +397,15 @@ class Page:
 
 
 _PLANS = (
-    "Each iteration is an exact plan and new atoms for it. Starts that were annealed before begin near their end: one "
-    "that had nothing left to gain is a single dot."
+    "Each iteration solves for an exact transport plan, then updates the atoms. Annealed starts begin near their "
+    "optimum: one with nothing left to gain is a single dot."
 )
 _ITERATIONS = {
-    "exact": "One sequence: k-means steps in the leading directions of the features, before and after annealing, and "
+    "exact": "One sequence: k-means steps in the leading directions of the features, before and after annealing, then "
     "k-means steps in all directions.",
     "uniform": _PLANS,
     "floored": _PLANS,
-    "paper": "Each iteration is some steps on the weights and one on the atoms; the first begins with noise.",
+    "paper": "Each iteration takes several steps on the weights and one on the atoms; the atoms start as noise.",
 }
 
 

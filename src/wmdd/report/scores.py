@@ -1,4 +1,4 @@
-"""Means and spreads over seeds, and differences of pairs."""
+"""Means and standard deviations over seeds, and paired differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Any
 
 from wmdd.config import RunConfig
 from wmdd.config.protocols import base_name
-from wmdd.report.collect import RANDOM_REAL, WMDD, Score
+from wmdd.report.collect import RANDOM_REAL, WMDD, Score, protocol_names
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and (ddof 1) standard deviation over ``count`` values; no spread of a single one."""
+    """Mean and (ddof 1) standard deviation over ``count`` values; a single one has none."""
 
     mean: float
     std: float | None
@@ -66,45 +66,53 @@ class Comparison:
         """The paired difference over seeds; None where no seed has both."""
         return Spread.of(list(self.differences.values())) if self.differences else None
 
+    @property
+    def repeated(self) -> bool:
+        """Whether a method has more than one seed, and so a standard deviation."""
+        return any(len(scores) > 1 for scores in self.by_seed.values())
+
     def per_class(self, method: str) -> list[float]:
         """Top-1 of each class, the mean over seeds."""
         rows = [score.per_class for score in self.by_seed[method].values()]
         return [mean(values) for values in zip(*rows, strict=True)]
 
 
-def comparisons(scores: Sequence[Score], config: RunConfig) -> list[Comparison]:
+def comparisons(scores: Sequence[Score], config: RunConfig, num_classes: int) -> list[Comparison]:
     """The scores side by side, in the order in which the settings name protocols and students."""
+    wanted = protocol_names(config, num_classes)
     groups: dict[tuple[str, str], Comparison] = {}
     for score in scores:
         group = groups.setdefault(
             (score.protocol, score.student), Comparison(score.protocol, score.student, score.recipe, {})
         )
         group.by_seed.setdefault(score.method, {})[score.seed] = score
-    return sorted(groups.values(), key=lambda group: _rank(group, config))
+    return sorted(groups.values(), key=lambda group: _rank(group, config, wanted))
 
 
-def _rank(group: Comparison, config: RunConfig) -> tuple[int, int, str, str]:
-    """Where a group stands; those that the settings no longer name come last."""
+def _rank(group: Comparison, config: RunConfig, wanted: Sequence[str]) -> tuple[bool, int, str, int, str]:
+    """Where a group stands; those that the settings no longer name come last, another number of epochs among them."""
     protocols, students = config.evaluation.protocols, config.evaluation.students
     base = base_name(group.protocol)
     return (
+        group.protocol not in wanted,
         protocols.index(base) if base in protocols else len(protocols),
-        students.index(group.student) if group.student in students else len(students),
         group.protocol,
+        students.index(group.student) if group.student in students else len(students),
         group.student,
     )
 
 
 def spelled_out(recipe: dict[str, Any]) -> str:
     """A protocol in words."""
-    soft = recipe.get("labels") == "soft"
+    soft = f"soft labels, KL divergence at temperature {recipe.get('temperature', 0):g}"
     parts = [
-        f"soft labels, KL at temperature {recipe.get('temperature', 0):g}" if soft else "class labels, cross-entropy",
-        f"{recipe.get('epochs')} epochs in batches of {recipe.get('batch_size')}",
-        f"AdamW at {recipe.get('lr', 0):g} (weight decay {recipe.get('weight_decay', 0):g}), "
-        + (f"warm-up over {100 * recipe['warmup']:g} % of the steps, " if recipe.get("warmup") else "")
-        + f"cosine to {50 * (1 + cos(pi / recipe.get('stretch', 1))):.0f} % of that",
+        soft if recipe.get("labels") == "soft" else "hard labels, cross-entropy",
+        f"{recipe.get('epochs')} epochs with batch size {recipe.get('batch_size')}",
+        f"AdamW with learning rate {recipe.get('lr', 0):g} and weight decay {recipe.get('weight_decay', 0):g}",
+        *([f"warm-up over {100 * recipe['warmup']:g} % of the steps"] if recipe.get("warmup") else []),
+        f"cosine decay to {50 * (1 + cos(pi / recipe.get('stretch', 1))):.0f} % of the learning rate",
         f"crops of at least {100 * recipe.get('min_crop', 0):g} % of the area",
     ]
-    parts += ["CutMix"] * bool(recipe.get("cutmix")) + ["images weighted by their atoms"] * bool(recipe.get("weighted"))
+    parts += ["CutMix"] * bool(recipe.get("cutmix"))
+    parts += ["images weighted by barycenter weights"] * bool(recipe.get("weighted"))
     return ", ".join(parts)

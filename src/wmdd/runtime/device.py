@@ -34,8 +34,15 @@ class Machine:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=lowers, cache_enabled=False)
 
     def place(self, network: nn.Module) -> nn.Module:
-        """``network`` on the device, trimmed and channels last: convolutions are fastest so, on CPUs as on GPUs."""
-        placed: nn.Module = trim(network).to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        """``network`` on the device, trimmed and channels last: convolutions are fastest so, on CPUs as on GPUs.
+
+        One that has the attribute ``plain_layout`` cannot take images so, and keeps torch's usual layout.
+        """
+        placed = trim(network).to(device=self.device, dtype=self.dtype)
+        if not getattr(network, "plain_layout", False):
+            for tensor in (*placed.parameters(), *placed.buffers()):
+                if tensor.dim() == 4:  # Module.to would refuse those of five dimensions
+                    tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         return placed
 
     def layout(self, images: Tensor) -> Tensor:

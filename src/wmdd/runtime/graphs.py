@@ -4,7 +4,9 @@ A small batch keeps a GPU waiting for the hundreds of operations that Python han
 are replayed together. On a CPU nothing is recorded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +17,23 @@ from wmdd.runtime.device import Machine
 _WARM_UPS = 3  # passes before recording, in which libraries choose their algorithms and take their memory
 
 
+_RECORDS = ContextVar("records", default=True)
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Run every pass as it is while the block lasts: a replay would hide its operations from whoever counts them."""
+    token = _RECORDS.set(False)
+    try:
+        yield
+    finally:
+        _RECORDS.reset(token)
+
+
+def _records(machine: Machine) -> bool:
+    return machine.device.type == "cuda" and _RECORDS.get()
+
+
 def graph_training(network: nn.Module, shape: tuple[int, ...], machine: Machine) -> None:
     """Record the passes of ``network``, forward and backward, for training on batches of ``shape [B, C, S, S]``.
 
@@ -22,7 +41,7 @@ def graph_training(network: nn.Module, shape: tuple[int, ...], machine: Machine)
     in eval mode the network runs as before. A network that waits for the GPU within its pass cannot be recorded, and is
     left as it is.
     """
-    if machine.device.type != "cuda":
+    if not _records(machine):
         return
     _expect_other_streams()
     network.train()
@@ -63,7 +82,7 @@ class _Recorded:
 
 def graphed_inference(infer: Callable[[Tensor], Tensor], machine: Machine) -> Callable[[Tensor], Tensor]:
     """``infer`` (a pass without gradients) recorded for every shape of batch that it is called with."""
-    if machine.device.type != "cuda":
+    if not _records(machine):
         return infer
     recorded: dict[torch.Size, _Recorded | None] = {}
 

@@ -67,7 +67,10 @@ def feature_match(
     divergence = _divergence(kind, classes, real, seed)
 
     def match(step: int, features: Tensor, weights: Tensor) -> Tensor:
-        squares = features.shape[1] * divergence(step, features, weights)
+        # What is not finite is a loss of NaN, which whoever trains is waiting for; the solvers would refuse it.
+        finite = features.isfinite().flatten(1).all(dim=1)
+        shown = torch.where(finite[:, None, None], features, 0)
+        squares = torch.where(finite, features.shape[1] * divergence(step, shown, weights), torch.nan)
         return squares if power == "squared" else root(squares)
 
     return match

@@ -51,7 +51,8 @@ def total_steps(epochs: int, count: int, batch_size: int) -> int:
 def epoch_batches(count: int, batch_size: int, generator: Generator) -> tuple[Tensor, ...]:
     """A random order of ``count`` rows in batches whose sizes differ by at most one and never exceed ``batch_size``.
 
-    Even batches leave no last batch of a single image, on which batch norm cannot train.
+    Even batches leave no last batch of a single image, on which batch norm cannot train, unless ``batch_size`` is
+    below 4.
     """
     order = torch.randperm(count, generator=generator)
     return order.tensor_split(math.ceil(count / batch_size))
@@ -87,6 +88,8 @@ class Trainer:
         self.forward = self.network
         self._parameters = list(self.network.parameters())
         self._stored = [_in_memory_order(parameter.detach(), parameter) for parameter in self._parameters]
+        for parameter, stored in zip(self._parameters, self._stored, strict=True):
+            assert stored.data_ptr() == parameter.data_ptr(), "a copy would be trained in the parameter's place"
         self.optimizer = self.optimizes(self._stored)
         self._watch = FiniteWatch(self.total_steps, crew=self.crew)
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from wmdd.core.errors import RunError
@@ -16,7 +17,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         RunError: the folder cannot be written or the disk is full; what stood at ``path`` before still stands there.
     """
-    _publish(path, content, os.replace)
+    write_with(path, lambda file: file.write(content))
+
+
+def write_with(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """:func:`write_bytes` of what ``fill`` writes into the file that it is given."""
+    _publish(path, fill, os.replace)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -26,8 +32,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_new_text(path: Path, text: str) -> bool:
     """:func:`write_text`, unless something is at ``path``: of several processes one writes; False for the others."""
+    content = _encode(path, text)
     try:
-        _publish(path, _encode(path, text), _link)
+        _publish(path, lambda file: file.write(content), _link)
     except _Occupied:
         return False
     return True
@@ -37,14 +44,14 @@ class _Occupied(Exception):  # noqa: N818  # it never leaves this file
     """Another process was first."""
 
 
-def _publish(path: Path, content: bytes, move: Callable[[Path, Path], None]) -> None:
+def _publish(path: Path, fill: Callable[[BinaryIO], object], move: Callable[[Path, Path], None]) -> None:
     # A name of its own, also among the processes of several machines.
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             lock(file.fileno())  # or it would be taken for that of a process that is no more
-            file.write(content)
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
             move(temporary, path)

@@ -11,6 +11,7 @@ from wmdd.storage.tensors import read_tensors, write_tensors
 
 _LEAST_SECONDS = 1.0
 _COST_SHARE = 0.01  # saving may take this part of the time
+_MOST_SECONDS = 600.0  # that is lost at most, whatever saving costs
 
 
 class Savepoint:
@@ -18,14 +19,16 @@ class Savepoint:
 
     ``key`` identifies what the state belongs to; a state of anything else is ignored. Without a path nothing is kept.
     One that does not ``saves`` only reads what another process keeps.
-    States are saved at least ``seconds`` apart, and so seldom that saving takes no more than a hundredth of the time.
+    States are saved at least ``seconds`` apart, and so seldom that saving takes about a hundredth of the time, but
+    every ten minutes. Only the last save counts: a disk that was slow once does not make savepoints rare for good.
     ``earlier`` are the seconds that processes before this one spent on the state that was loaded.
     """
 
     def __init__(
         self, path: Path | None = None, key: str = "", seconds: float = _LEAST_SECONDS, *, saves: bool = True
     ) -> None:
-        self._path, self._key, self._seconds, self._saves = path, key, seconds, saves
+        self._path, self._key, self._saves = path, key, saves
+        self._least = self._seconds = seconds
         self._last = self._began = time.monotonic()
         self.earlier = 0.0
 
@@ -52,7 +55,7 @@ class Savepoint:
         write_tensors(self._path, state(), {"key": self._key, "seconds": f"{spent:.3f}"})
         self._last = time.monotonic()
         if self._seconds:
-            self._seconds = max(self._seconds, (self._last - start) / _COST_SHARE)
+            self._seconds = min(_MOST_SECONDS, max(self._least, (self._last - start) / _COST_SHARE))
 
     def clear(self) -> None:
         """Forget the state."""

@@ -1,8 +1,9 @@
 """Tensors in safetensors files, with a few words of metadata."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from wmdd.core.bounded import check_tensor_names
 from wmdd.core.errors import RunError
-from wmdd.storage.atomic import write_bytes
+from wmdd.storage.atomic import write_with
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
@@ -23,21 +24,30 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         if storage in storages:  # tied weights, for example: safetensors wants every tensor in memory of its own
             plain[name] = plain[name].clone()
         storages.add(storage)
-    write_bytes(path, _in_order(save(plain, metadata=dict(metadata or {}))))
+    content = save(plain, metadata=dict(metadata or {}))
+
+    def fill(file: BinaryIO) -> None:
+        for part in _in_order(content):
+            file.write(part)
+
+    write_with(path, fill)
 
 
-def _in_order(content: bytes) -> bytes:
-    """A safetensors file with its metadata sorted: the library writes them in an order that differs every time."""
+def _in_order(content: bytes) -> tuple[bytes, memoryview]:
+    """A safetensors file with its metadata sorted: the library writes them in an order that differs every time.
+
+    Beginning and tensors apart, so that the tensors, which may fill memory, are not copied again.
+    """
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
     header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # the tensors that follow are aligned
-    return len(text).to_bytes(8, "little") + text + content[8 + size :]
+    return len(text).to_bytes(8, "little") + text, memoryview(content)[8 + size :]
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors (on the CPU) and the metadata of a file.
+def read_tensors(path: Path, without: Sequence[str] = ()) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors (on the CPU) of a file, those ``without`` left out, and its metadata.
 
     Raises:
         RunError: the file is missing or damaged.
@@ -45,7 +55,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         check_tensor_names(path)
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
+            names = [name for name in file.keys() if name not in without]  # noqa: SIM118  # not iterable itself
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # the last is of torch's mapping
         raise RunError(f"{path} is missing or damaged ({error}).") from error

@@ -3,7 +3,7 @@
 import pytest
 
 from wmdd.cli.arguments import one_line
-from wmdd.cli.main import main
+from wmdd.cli.main import _sentence, main
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,9 @@ def test_flags_with_line_breaks(words: list[str], capsys: pytest.CaptureFixture[
 
 def test_letters_of_all_languages_stay() -> None:
     assert one_line("é 猫 🙂\tx\ny") == "é 猫 🙂?x y"
+
+
+def test_a_reader_of_images_that_died_is_a_sentence() -> None:
+    error = RuntimeError("DataLoader worker (pid(s) 17) exited unexpectedly")
+    assert "--shm-size" in str(_sentence(error))
+    assert _sentence(RuntimeError("a bug")) is None

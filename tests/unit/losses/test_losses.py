@@ -4,6 +4,7 @@ import torch
 
 from wmdd.core.types import Moments
 from wmdd.losses import class_moments, feature_loss, soft_label_loss, statistics_loss
+from wmdd.losses.norms import root
 
 
 def test_the_norm_has_gradient_zero_where_it_is_zero() -> None:
@@ -58,3 +59,12 @@ def test_a_student_of_weight_zero_is_not_learned_from() -> None:
     assert student.grad is not None
     assert not student.grad[1].any()
     assert student.grad[0].any()
+
+
+def test_what_is_not_a_number_stays_none() -> None:
+    squares = torch.tensor([4.0, 0.0, torch.nan, torch.inf], requires_grad=True)
+    found = root(squares)
+    torch.testing.assert_close(found, torch.tensor([2.0, 0.0, torch.nan, torch.inf]), equal_nan=True)
+    found[:2].sum().backward()
+    assert squares.grad is not None
+    assert squares.grad[:2].tolist() == [0.25, 0.0]

@@ -49,3 +49,15 @@ def test_what_is_there_already_stays(other: RunDirectory, tmp_path: Path) -> Non
     mine.record("teacher", UnitRecord("teacher", "own", {}, {}, 1.0, 1.0, "m"))
     mine.take_over("teacher", other)
     assert mine.records("teacher")["teacher"].key == "own"
+
+
+def test_what_is_there_and_damaged_is_taken_over_again(other: RunDirectory, tmp_path: Path) -> None:
+    mine = RunDirectory(tmp_path / "mine")
+    mine.take_over("teacher", other)
+    (record,) = mine.outputs("teacher")
+    path = mine.file(record, ".safetensors")
+    path.unlink()
+    path.write_bytes(b"weighty")
+    again = RunDirectory(mine.path)  # another process: nothing is verified yet
+    again.take_over("teacher", other)
+    assert path.read_bytes() == b"weights"

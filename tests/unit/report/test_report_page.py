@@ -12,6 +12,7 @@ from written_runs import WrittenRun
 from wmdd.config import PROTOCOLS
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.report import write_report
+from wmdd.report.collect import read_run
 
 NAMES = ["cat", "dog", "<script>alert(1)</script>", "a $\\frac{ name & 'another' that is long", "鳥\x07", "fish"]
 VOID = {"meta", "input", "br", "link", "img", "hr"}
@@ -123,15 +124,19 @@ def test_it_says_what_was_done(page):
     for text in (
         "6 classes · 1\u202f437 real training images → 18 synthetic images of 8 × 8 pixels",
         "79.8 times fewer",
-        "The validation images were used only to score",
+        "The validation images were used only for scoring. The two students of each seed",
         "+10.0 (0.0)",
-        "soft labels, KL at temperature 20, 500 epochs in batches of 20, AdamW at 0.002 (weight decay 0.01), "
-        "warm-up over 10 % of the steps, cosine to 0 % of that, crops of at least 8 % of the area, CutMix.",
+        "mean ± standard deviation over seeds; protocol wmdd",
+        "Mean ± standard deviation over seeds (n − 1 in the denominator).",
+        "Diamonds are means with their standard errors.",
+        "soft labels, KL divergence at temperature 20, 500 epochs with batch size 20, AdamW with learning rate 0.002 "
+        "and weight decay 0.01, warm-up over 10 % of the steps, cosine decay to 0 % of the learning rate, "
+        "crops of at least 8 % of the area, CutMix.",
         "These images start from real training images and stay close to them.",
-        "6 of 6 classes converged, mean cost 1.5, on average 37.5\xa0% of the variance of a class.",
-        "How the cost falls with images per class",
+        "6 of 6 classes converged, mean cost 1.5 (on average 37.5\xa0% of the class's variance).",
+        "Cost by images per class",
         "Diamonds are this run: 3 images per class, solver uniform .",
-        "Each iteration is an exact plan and new atoms for it.",
+        "Each iteration solves for an exact transport plan, then updates the atoms.",
         "f" * 64,
         "a" * 64,
         "wmdd run RUN --config",
@@ -163,17 +168,15 @@ def test_the_page_is_replaced_and_the_same_again(finished, page):
 
 def test_a_run_that_has_only_begun(tmp_path):
     _, parsed = page_of(WrittenRun(tmp_path / "run", ["a", "b"]))
-    assert (
-        "This run is unfinished. Still to be made: teacher (0 of 1 network), statistics (0 of 2 classes)" in parsed.text
-    )
-    assert "goes on where it stopped" in parsed.text
+    assert "This run is unfinished. Still to do: teacher (0 of 1 network), statistics (0 of 2 classes)" in parsed.text
+    assert "resumes it" in parsed.text
 
 
 def test_a_run_without_a_manifest(tmp_path):
     run = WrittenRun(tmp_path / "run", ["a", "b"])
     (run.path / "manifest.json").unlink()
     _, parsed = page_of(run)
-    assert "3 per class: synthetic images" in parsed.text
+    assert "3 synthetic images per class of 8 × 8 pixels" in parsed.text
 
 
 def test_a_run_with_a_teacher(tmp_path):
@@ -181,7 +184,7 @@ def test_a_run_with_a_teacher(tmp_path):
     run.teacher(trained=False)
     _, parsed = page_of(run)
     assert "97.8" in parsed.text
-    assert "teacher, weights loaded" in parsed.text
+    assert "teacher, pretrained weights" in parsed.text
     assert "evaluation (0 of 6 students)" in parsed.text
 
 
@@ -205,7 +208,8 @@ def test_a_run_stopped_amid_synthesis(tmp_path):
     assert html.count("--sheet:url(") == 2
     assert "synthesis (2 of 4 classes)" in parsed.text
     assert "start from noise and contain no real pixels" in parsed.text
-    assert "none not made" in parsed.text
+    assert "none not generated" in parsed.text
+    assert "1 437 → 12 120 times fewer" in parsed.text
 
 
 def test_barycenters_of_an_older_version_have_no_curve(tmp_path):
@@ -216,10 +220,10 @@ def test_barycenters_of_an_older_version_have_no_curve(tmp_path):
     _, parsed = page_of(run)
     assert "2 of 2 classes converged, mean cost 1." in parsed.text
     assert "Cost by iteration" in parsed.text
-    assert "variance" not in parsed.text.partition("Barycenters Solver")[2].partition("Do it again")[0]
+    assert "variance" not in parsed.text.partition("Barycenters Solver")[2].partition("Time and memory")[0]
 
 
-def test_a_single_seed_has_no_spread(tmp_path):
+def test_a_single_seed_has_no_standard_deviation(tmp_path):
     run = WrittenRun(tmp_path / "run", ["a", "b"], **{"evaluation.seeds": [4], "evaluation.labels": "online"})
     run.teacher()
     run.statistics()
@@ -227,12 +231,15 @@ def test_a_single_seed_has_no_spread(tmp_path):
     run.synthesis()
     run.evaluation()
     _, parsed = page_of(run)
-    assert "100 images" not in parsed.text
     assert "6 images, 1 seed " in parsed.text
-    assert "86.8 ±" not in parsed.text
-    assert "made online by the teacher" in parsed.text
+    assert "±" not in parsed.text
+    assert "standard deviation" not in parsed.text
+    assert "standard error" not in parsed.text
+    assert "over seeds" not in parsed.text
+    assert "Diamonds are means." in parsed.text
+    assert "generated on the fly by the teacher" in parsed.text
     assert "not needed" in parsed.text
-    assert "Top-5 says nothing" in parsed.text
+    assert "Top-5 accuracy is meaningless" in parsed.text
     assert "unfinished" not in parsed.text
 
 
@@ -240,7 +247,7 @@ def test_the_kept_labels_are_told_by_their_form(tmp_path):
     _, parsed = page_of(WrittenRun(tmp_path / "stored", ["a", "b"]).finish())
     assert "every view, all protocols" in parsed.text
     _, parsed = page_of(WrittenRun(tmp_path / "compact", ["a", "b"], **{"evaluation.labels": "compact"}).finish())
-    assert "a third of the views, four bits a class, all protocols" in parsed.text
+    assert "a third of the views, four bits per class, all protocols" in parsed.text
 
 
 def test_only_random_real_images_scored_so_far(tmp_path):
@@ -259,13 +266,89 @@ def test_several_protocols_and_students(tmp_path):
     groups = re.findall(r"([\w-]+-5-epochs) , student (\w+)", parsed.text)
     wanted = [(f"{p}-5-epochs", s) for p in ("hard-label", "wmdd") for s in ("resnet18", "convnet3")]
     assert groups[: 1 + len(wanted)] == [wanted[0], *wanted]  # first below the headline
-    assert "class labels, cross-entropy, 5 epochs in batches of 100" in parsed.text
-    assert "they are real training images" in parsed.text
+    assert "hard labels, cross-entropy, 5 epochs with batch size 100" in parsed.text
+    assert "These images are real training images:" in parsed.text
+
+
+def test_a_run_whose_teacher_is_gone(tmp_path):
+    run = WrittenRun(tmp_path / "run", ["a", "b"]).finish()
+    (run.path / "artifacts/teacher/units/teacher.json").unlink()  # as after a kill amid a discard
+    html, parsed = page_of(run)
+    assert "Still to do: teacher (0 of 1 network)." in parsed.text
+    assert "Feature space" in parsed.text
+    assert not any(f'id="{part}"' in html for part in ("scores", "images", "classes"))
+    assert 'class="result"' not in html
+    (run.path / "manifest.json").unlink()
+    with pytest.raises(RunError, match="covers class 1, but names only 0 classes: `wmdd run"):
+        write_report(run.path)
+
+
+def test_a_run_whose_images_are_gone_counts_those_that_students_had(tmp_path):
+    run = WrittenRun(tmp_path / "run", ["a", "b"]).finish()
+    (run.path / "artifacts/synthesis/units/group-000.json").unlink()
+    _, parsed = page_of(run)
+    assert "trained on 6 distilled images" in parsed.text
+    assert "6 images, 3 seeds" in parsed.text
+
+
+def test_only_what_is_still_wanted_counts_as_done(tmp_path):
+    run = WrittenRun(tmp_path / "run", ["a", "b"]).finish()
+    run.configure(**{"evaluation.random_real": False, "evaluation.seeds": [0, 1, 2, 3, 4, 5]})
+    _, parsed = page_of(run)
+    assert "Still to do: evaluation (3 of 6 students)." in parsed.text
+    progress = {stage.stage: (stage.done, stage.expected) for stage in read_run(run.path).progress}
+    assert progress["relabel"] == (500, 500)
+    run.configure(**{"evaluation.seeds": [1, 2, 3]})
+    progress = {stage.stage: (stage.done, stage.expected) for stage in read_run(run.path).progress}
+    assert progress["relabel"] == (1500, 2000)
+    assert progress["evaluation"] == (4, 6)
+
+
+def test_the_headline_is_of_the_protocol_that_is_asked_for(tmp_path):
+    run = WrittenRun(tmp_path / "run", ["a", "b"], **{"evaluation.seeds": [0]}).finish()
+    run.configure(**{"evaluation.seeds": [0], "evaluation.epochs": 1000})
+    (longer,) = run.protocols()
+    run.student(longer, "wmdd", "convnet3", 0, 91.2)
+    html, parsed = page_of(run)
+    assert "distilled images reaches 91.2" in parsed.text.replace("\xa0", " ")
+    assert "protocol wmdd-1000-epochs , student convnet3" in parsed.text
+    assert html.index("wmdd-1000-epochs</code>, student") < html.index("<code>wmdd</code>, student")
+
+
+@pytest.mark.parametrize(
+    ("settings", "by_barycenters"),
+    [
+        ({}, True),
+        ({"synthesis.init": "noise", "synthesis.feature": 0.0}, False),
+        ({"synthesis.init": "random", "synthesis.steps": 0}, False),
+    ],
+)
+def test_only_runs_that_follow_atoms_are_by_barycenters(tmp_path, settings, by_barycenters):
+    _, parsed = page_of(WrittenRun(tmp_path / "run", ["a", "b"], **settings))
+    assert "Dataset distillation" in parsed.text
+    assert ("by Wasserstein barycenters" in parsed.text) == by_barycenters
+
+
+@pytest.mark.parametrize(
+    ("grid", "steps", "says"),
+    [
+        (1, 0, "These images are crops of real training images: there were no"),
+        (2, 0, "These images are mosaics stitched from crops of real training images: there were no"),
+        (2, 9, "These images start from mosaics stitched from crops of real training images and stay"),
+    ],
+)
+def test_stitched_images_are_called_so(tmp_path, grid, steps, says):
+    settings = {"synthesis.init": "patches", "synthesis.patch_grid": grid, "synthesis.steps": steps}
+    run = WrittenRun(tmp_path / "run", ["a", "b"], **settings)
+    run.teacher()
+    run.synthesis()
+    _, parsed = page_of(run)
+    assert says in parsed.text
 
 
 def test_twelve_classes(tmp_path):
     _, parsed = page_of(WrittenRun(tmp_path / "run", [f"kind {k}" for k in range(12)], per_group=5).finish())
-    assert "Shown are 10 of 12 classes, evenly spaced." in parsed.text
+    assert "Showing 10 of 12 classes, evenly spaced." in parsed.text
     assert "kind 11" in parsed.text
 
 
@@ -274,7 +357,7 @@ def test_many_classes_of_incompressible_images_stay_small(tmp_path):
     html, parsed = page_of(run.finish())
     assert len(html.encode()) < 15_000_000
     assert html.count("--sheet:url(") == 60
-    assert "Shown are 240 of 600 images, from 60 of 60 classes." in parsed.text
+    assert "Showing 240 of 600 images, from 60 of 60 classes." in parsed.text
     assert "scaled down from 96 to 72 pixels" in parsed.text
 
 
@@ -310,6 +393,12 @@ def test_damaged_files_are_named(tmp_path):
         with pytest.raises(RunError, match=re.escape(str(path))):
             write_report(run.path)
         path.write_bytes(kept)
+    facts = run.path / "artifacts/teacher/teacher.json"
+    kept = facts.read_text()
+    facts.write_text(kept.replace("stem_is", "stem_was"))
+    with pytest.raises(RunError, match=f"{re.escape(str(facts))} does not say the teacher's stem_is"):
+        write_report(run.path)
+    facts.write_text(kept)
     (run.path / "config.yaml").write_text("ipcc: 3")
     with pytest.raises(SettingsError, match="ipc"):
         write_report(run.path)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from written_runs import WrittenRun
 
-from wmdd.config import RunConfig
+from wmdd.config import EvaluationConfig, RunConfig
 from wmdd.report import figures
 from wmdd.report.collect import Barycenters, Score, read_run
 from wmdd.report.curves import Curve, band, read_curves, thinned
@@ -102,6 +102,7 @@ def test_pairs_are_of_the_same_seed():
     (group,) = comparisons(
         [score("wmdd", 0, 80.0), score("wmdd", 1, 84.0), score("random-real", 1, 80.0), score("random-real", 0, 78.0)],
         RunConfig(),
+        2,
     )
     assert group.methods == ["wmdd", "random-real"]
     assert group.differences == {0: 2.0, 1: 4.0}
@@ -119,14 +120,22 @@ def test_groups_that_the_settings_do_not_name_come_last():
             score("other", 0, 1.0),
         ],
         RunConfig(),
+        2,
     )
     assert [(g.protocol, g.student) for g in groups] == [
-        ("wmdd-5-epochs", "auto"),
         ("wmdd", "convnet3"),
+        ("wmdd-5-epochs", "auto"),
         ("old", "convnet3"),
     ]
     assert groups[-1].gain is None
     assert groups[-1].methods == ["other"]
+
+
+def test_another_number_of_epochs_than_is_asked_for_comes_after_it():
+    scores = [score("wmdd", 0, 1.0, protocol=name) for name in ("wmdd", "wmdd-5-epochs", "wmdd-1000-epochs")]
+    config = RunConfig(evaluation=EvaluationConfig(epochs=1000))
+    groups = comparisons(scores, config, 2)
+    assert [group.protocol for group in groups] == ["wmdd-1000-epochs", "wmdd", "wmdd-5-epochs"]
 
 
 def test_a_spread_prints_as_people_write_it():
@@ -267,7 +276,7 @@ def test_curves_without_measurements_have_no_chart():
     curve = Curve("s", "wmdd/wmdd/convnet3/seed-0", np.array([1.0]), {"loss": np.array([np.nan])})
     assert figures.teacher_charts(curve) == []
     assert figures.synthesis_charts([curve]) == []
-    (group,) = comparisons([score("wmdd", 0, 80.0)], RunConfig())
+    (group,) = comparisons([score("wmdd", 0, 80.0)], RunConfig(), 2)
     assert figures.students_charts(group, [curve]) == []
 
 
@@ -279,9 +288,9 @@ def test_losses_over_several_magnitudes_are_drawn_on_a_logarithmic_axis():
 
 
 def test_chance_is_drawn_where_scores_come_near_it():
-    (group,) = comparisons([score("wmdd", 0, 14.0), score("random-real", 0, 12.0), score("x", 0, 11.0)], RunConfig())
+    (group,) = comparisons([score("wmdd", 0, 14.0), score("random-real", 0, 12.0), score("x", 0, 11.0)], RunConfig(), 2)
     assert ">chance<" in figures.seeds_chart([group], 20.0, 10.0)
-    assert ">chance<" not in figures.seeds_chart(comparisons([score("wmdd", 0, 94.0)], RunConfig()), 97.0, 10.0)
+    assert ">chance<" not in figures.seeds_chart(comparisons([score("wmdd", 0, 94.0)], RunConfig(), 2), 97.0, 10.0)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

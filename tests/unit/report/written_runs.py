@@ -21,14 +21,18 @@ class WrittenRun:
 
     def __init__(self, path: Path, names: list[str], side: int = 8, per_group: int = 10, **dotted: Any) -> None:
         self.path, self.names, self.side, self.per_group = path, names, side, per_group
-        values = {"data.image_size": side, "teacher.arch": "convnet3", "evaluation.students": ["convnet3"], "ipc": 3}
-        self.config: RunConfig = parse(nested(values | dotted))
         self.rng = np.random.default_rng(0)
         path.mkdir(parents=True)
-        (path / "config.yaml").write_text(to_yaml(self.config), encoding="utf-8")
+        self.configure(**dotted)
         data = {"source": "pets", "fingerprint": "f" * 64, "classes": {n: i for i, n in enumerate(names)}}
         manifest = {"format": 1, "data": data | {"train": 1437, "validation": 360}, "stages": {}}
         write_sealed(path / "manifest.json", manifest)
+
+    def configure(self, **dotted: Any) -> None:
+        """Write the settings, of what is yet to be made; what is there already stays."""
+        values = {"data.image_size": self.side, "teacher.arch": "convnet3", "evaluation.students": ["convnet3"]}
+        self.config: RunConfig = parse(nested(values | {"ipc": 3} | dotted))
+        (self.path / "config.yaml").write_text(to_yaml(self.config), encoding="utf-8")
 
     def write_json(self, name: str, value: Any) -> None:
         file = self.path / name

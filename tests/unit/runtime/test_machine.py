@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wmdd.core.errors import SettingsError
 from wmdd.runtime.device import Machine, default_device, default_precision, default_threads, open_machine
+from wmdd.runtime.graphs import graphed_inference, unrecorded
 from wmdd.runtime.random import seeded, stream
 from wmdd.runtime.usage import PACKAGES, machine_name, measured, versions
 
@@ -128,3 +129,30 @@ def test_versions_and_the_machine_have_names() -> None:
     assert versions()["torch"] == torch.__version__.partition("+")[0]
     assert machine_name(CPU, 3).endswith(", 3 threads")
     assert len(machine_name(CPU, 3)) > len(", 3 threads")
+
+
+def test_tables_of_five_dimensions_stay_as_they_are() -> None:
+    """Lambda networks of timm have them; torch would lay out four dimensions or five, and fails on the latter."""
+
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+            self.table = nn.Parameter(torch.rand(2, 1, 3, 3, 1))
+
+    machine = Machine(torch.device("cpu"), "float64")
+    placed = machine.place(Wide())
+    assert placed.conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert placed.table.is_contiguous()
+    assert placed.table.dtype == torch.float64
+
+
+def test_nothing_is_recorded_where_operations_are_counted() -> None:
+    def infer(x: Tensor) -> Tensor:
+        return x
+
+    machine = Machine(torch.device("cuda"), "float32")  # none is needed to say what would be recorded
+    assert graphed_inference(infer, machine) is not infer
+    with unrecorded():
+        assert graphed_inference(infer, machine) is infer
+    assert graphed_inference(infer, machine) is not infer

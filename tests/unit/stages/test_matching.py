@@ -151,3 +151,16 @@ def test_weights_matter_where_they_are_asked_for(world: World, kind: Any) -> Non
 
     assert torch.equal(images(problem, False), images(even, False))
     assert not torch.allclose(images(problem, True), images(even, True))
+
+
+@pytest.mark.parametrize("power", ["squared", "norm"])
+@pytest.mark.parametrize("kind", DIVERGENCES)
+def test_features_that_are_not_finite_are_the_loss_of_their_own_class(kind: Any, power: Any) -> None:
+    mine, weights, real = features()
+    match = feature_match(kind, power, CLASSES, torch.zeros(2, 4, 6), real, 7)
+    right = match(0, mine, weights)
+    for value in (torch.nan, torch.inf):
+        mine[0, 1, 2] = value
+        found = match(0, mine, weights)
+        assert found[0].isnan()
+        assert found[1] == right[1]

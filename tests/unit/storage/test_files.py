@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch
 from wmdd.config import DataConfig
 from wmdd.core.errors import RunError
 from wmdd.data import load_images, open_source
-from wmdd.storage.atomic import write_bytes, write_text
+from wmdd.storage.atomic import write_bytes, write_text, write_with
 from wmdd.storage.images import read_png, write_png
 from wmdd.storage.json import append_line, read_json, read_lines, read_sealed, write_json, write_sealed
 from wmdd.storage.savepoint import Savepoint
@@ -247,3 +248,41 @@ def test_lines_of_several_processes_never_mix(tmp_path: Path) -> None:
     for worker in range(3):
         assert [line["step"] for line in lines if line["worker"] == worker] == list(range(100))
     assert all(json.dumps(line) for line in lines)
+
+
+def test_a_disk_that_was_slow_once_does_not_make_savepoints_rare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, saved = [0.0], list[float]()
+    monkeypatch.setattr("wmdd.storage.savepoint.time.monotonic", lambda: clock[0])
+    savepoint = Savepoint(tmp_path / "state", "key")
+
+    def state() -> dict[str, torch.Tensor]:
+        saved.append(clock[0])
+        clock[0] += 5 if clock[0] == 10 else 0  # seconds that saving takes
+        return {"x": torch.ones(1)}
+
+    for now in (*range(1, 12), *range(16, 20), *range(510, 520)):
+        clock[0] = now
+        savepoint.offer(state)
+    assert saved == [*range(1, 11), *range(515, 520)]  # a hundred times the five seconds later, and as before
+
+
+def test_what_is_written_piece_by_piece_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    def broken(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    write_with(tmp_path / "file", lambda file: [file.write(part) for part in (b"a", b"bc")])
+    assert (tmp_path / "file").read_bytes() == b"abc"
+    with pytest.raises(RunError, match="No space left"):
+        write_with(tmp_path / "file", broken)
+    assert (tmp_path / "file").read_bytes() == b"abc"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_tensors_may_be_left_out(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "file", {"large": torch.ones(9), "small": torch.zeros(2)}, {"b": "2", "a": "1"})
+    tensors, metadata = read_tensors(tmp_path / "file", without=("large",))
+    assert list(tensors) == ["small"]
+    assert metadata == {"a": "1", "b": "2"}

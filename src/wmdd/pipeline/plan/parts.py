@@ -272,9 +272,10 @@ def evaluation_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
         for student in rehearsal.config.evaluation.students:
             same = [u for u in units if u.covers["protocol"] == protocol.name and u.covers["student"] == student]
             parts += [*_student(rehearsal, protocol, student, same), _scoring(rehearsal, student, same)]
+    sets = 2 if rehearsal.config.evaluation.random_real else 1
     return Parts(
         parts,
-        rehearsal.held + rehearsal.images * rehearsal.image_bytes,
+        rehearsal.held + sets * rehearsal.images * rehearsal.image_bytes,
         2 * labels_of_an_epoch(rehearsal),  # what is read, and the tensor made of it
         min(protocol.epochs for protocol in rehearsal.work.protocols),
     )

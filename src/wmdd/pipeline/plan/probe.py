@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wmdd.runtime.allocator import give_back
+from wmdd.runtime.graphs import unrecorded
 from wmdd.runtime.usage import measured
 from wmdd.stages.training import Log
 
@@ -74,7 +75,7 @@ def probe(task: Task, device: torch.device) -> Probe:
     with measured(device) as usage:
         cold = _watch(task, _Stopwatch(1))
         warm = _watch(task, _Stopwatch(1 + STEADY_STEPS, _SECONDS))
-    with FlopCounterMode(display=False) as counter:
+    with unrecorded(), FlopCounterMode(display=False) as counter:
         _watch(task, _Stopwatch(1))
     return Probe(
         max(0.0, cold.first - warm.first), warm.first, warm.step, float(counter.get_total_flops()), usage.peak_mb

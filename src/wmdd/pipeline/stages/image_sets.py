@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wmdd.augment import column_major
 from wmdd.pipeline.workspace import Workspace
 from wmdd.runtime.random import stream
 
@@ -14,7 +15,7 @@ RANDOM_REAL = "random-real"
 
 @dataclass(frozen=True)
 class ImageSet:
-    """``images uint8 [M, C, S, S]``, ``labels [M]``, ``weights [M]`` (those of a class sum to 1)."""
+    """``images uint8 [M, C, S, S]`` by column, ``labels [M]``, ``weights [M]`` (those of a class sum to 1)."""
 
     images: Tensor
     labels: Tensor
@@ -50,4 +51,4 @@ def _draw(seed: int, work: Workspace) -> Tensor:
         members = (work.train.labels == k).nonzero().squeeze(1)
         order = torch.randperm(len(members), generator=stream(work.config.seed, RANDOM_REAL, seed, k))
         chosen.append(members[order[:ipc]])
-    return work.train.take(torch.cat(chosen)).cpu()
+    return column_major(work.train.take(torch.cat(chosen)).cpu())
