@@ -61,11 +61,11 @@ def distill(
     Without ``out`` the run goes where ``wmdd run`` puts it: into ``runs/``, under the name of the data.
     ``data`` is what ``--data`` takes: an image folder, an archive of one, ``"hf:NAME"``, ... (None: what ``preset``
     says, else the embedded digits); or a map-style ``Dataset`` of ``(image, label)``, or tensors ``(images, labels)``,
-    with more about them as :class:`~wmdd.data.own.OwnData`. ``essentials`` are top-level settings (``ipc=10``);
-    ``settings`` maps dotted names to values (``{"synthesis.steps": 500}``). ``teacher`` is a trained network
-    ``[B, C, S, S] -> logits [B, K]`` in place of one that is named in the settings; as
-    :class:`~wmdd.models.own.OwnNetwork` with a mean and std of its own. Called again with the same arguments it goes on
-    from where it was, or returns at once.
+    with more about them as :class:`~wmdd.data.own.OwnData`. ``essentials`` are the top-level settings ``ipc`` and
+    ``seed``; ``settings`` maps all others, by dotted names, to values (``{"synthesis.steps": 500}``). ``teacher`` is a
+    trained network ``[B, C, S, S] -> logits [B, K]`` in place of one that is named in the settings; as
+    :class:`~wmdd.models.own.OwnNetwork` with a mean and std of its own. Called again with the same arguments it
+    resumes where it was, or returns at once.
 
     Raises:
         WmddError: the data, a setting or the folder cannot be used; the sentence says why.

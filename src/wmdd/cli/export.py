@@ -15,7 +15,7 @@ def add_arguments(parser: Parser, command: str) -> None:
         metavar="FORM",
         default="folder",
         help="folder: PNG by class; tensors: one safetensors file, and the same as .pt; hf: parquet, as a Hugging Face "
-        "data set; webdataset: tar shards (default folder)",
+        "dataset; webdataset: tar shards (default folder)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="a new folder (default RUN/export/FORM)")
     parser.add_argument("--licence", metavar="TEXT", help="licence of the source data, for the manifest")

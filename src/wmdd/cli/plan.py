@@ -15,7 +15,7 @@ examples:
   wmdd plan                                            what distilling the embedded digits takes
   wmdd plan --data ~/birds --ipc 10 --json > plan.json
   wmdd plan --config runs/birds/config.yaml            of a run, as it was begun
-  wmdd plan preset:imagenet1k-ipc50 --gpus 8           of a data set that is not here, with eight GPUs like this one
+  wmdd plan preset:imagenet1k-ipc50 --gpus 8           of a dataset that is not here, with eight GPUs like this one
 """
 _SIXTY = 60
 _DAY = 24  # hours; more than two are said in days
@@ -30,7 +30,7 @@ def add_arguments(parser: Parser, command: str) -> None:
         "of",
         nargs="?",
         metavar="preset:NAME",
-        help="as --preset, of images like those of its data set: none are needed",
+        help="as --preset, of images like those of its dataset: none are needed",
     )
     parser.add_argument("--gpus", metavar="N", help="also say what it takes with N GPUs, or processes, like this one")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -10,7 +10,7 @@ def add_arguments(parser: Parser, command: str) -> None:
     """The name and the place."""
     parser.usage = "wmdd pull OWNER/NAME FOLDER"
     parser.epilog = "This asks the internet, and needs `pip install 'wmdd[hf]'`."
-    parser.add_argument("name", metavar="OWNER/NAME", help="what the data set is called there")
+    parser.add_argument("name", metavar="OWNER/NAME", help="what the dataset is called there")
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder, which wmdd.load reads")
 
 

@@ -16,7 +16,7 @@ def add_arguments(parser: Parser, command: str) -> None:
     parser.usage = "wmdd push RUN OWNER/NAME [--public] [--licence TEXT]"
     parser.epilog = _EPILOG
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run, or of an export of the form hf")
-    parser.add_argument("name", metavar="OWNER/NAME", help="what the data set is called there")
+    parser.add_argument("name", metavar="OWNER/NAME", help="what the dataset is called there")
     parser.add_argument("--public", action="store_true", help="let everyone see a new one")
     parser.add_argument("--licence", metavar="TEXT", help="licence of the source data, for the card")
 

@@ -12,7 +12,7 @@ from wmdd.core.lending import LENT
 
 MOST_CHANNELS = 16
 HUB, TORCHVISION = "hf:", "torchvision:"
-"""What the names of data sets of the Hugging Face hub, and of torchvision, begin with."""
+"""What the names of datasets of the Hugging Face hub, and of torchvision, begin with."""
 
 
 @dataclass(frozen=True)

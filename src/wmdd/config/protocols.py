@@ -50,7 +50,7 @@ PROTOCOLS = {
             epochs=100,
             batch_size=20,
             least_steps=500,
-            # A rate that ends at 0: students of the same images then differ by a third as much (docs/recipe.md).
+            # A rate that ends at 0: students of the same images then differ less (docs/recipe.md).
             lr=2e-3,
             warmup=0.1,
         ),

@@ -14,7 +14,7 @@ SETTINGS = 2**18
 JSON = 2**26
 """Bytes of a JSON file. The manifest of ImageNet-1K with 50 images per class has some 8 million."""
 RECORD = 2**24
-"""Bytes of the JSON file that one unit or one student leaves, and of what describes one data set."""
+"""Bytes of the JSON file that one unit or one student leaves, and of what describes one dataset."""
 LINES = 2**30
 """Bytes of a file that is read line by line: measurements, tables of files."""
 IMAGE = 2**28

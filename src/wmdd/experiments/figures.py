@@ -52,7 +52,7 @@ def _of_one(study: Study, record: Record) -> list[Mapping[str, Any]]:
 def _accuracy(figure: Figure, study: Study, record: Record, folder: Path) -> None:
     """Top-1 by images per class, a line for each method; by method, where there is one number of images alone.
 
-    Hollow points were published for the first data set.
+    Hollow points were published for the first dataset.
     """
     known = sorted({row["ipc"] for row in record["measured"]})
     (_by_method if len(known) == 1 else _by_ipc)(figure.add_subplot(), study, record)
@@ -114,7 +114,7 @@ def _methods(study: Study) -> list[str]:
 
 
 def _students(figure: Figure, study: Study, record: Record, folder: Path) -> None:
-    """Top-1 by student, in the order of the experiment; hollow points were published for the first data set and IPC."""
+    """Top-1 by student, in the order of the experiment; hollow points were published for the first dataset and IPC."""
     axes = figure.add_subplot()
     measured = {row["student"] for row in record["measured"]}
     names = sorted(measured, key=lambda name: [*study.students, *sorted(measured)].index(name))

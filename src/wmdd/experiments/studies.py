@@ -21,7 +21,7 @@ _SMALL_STEPS = 200
 _PAPER = "wmdd-paper"
 
 FOR_EACH_DATA = ("statistics", "lr")
-"""Settings of synthesis that the paper has for each data set: lambda and the learning rate."""
+"""Settings of synthesis that the paper has for each dataset: lambda and the learning rate."""
 
 SEEDS: Mapping[Scale, int] = {"small": 2, "paper": 3}
 
@@ -46,7 +46,7 @@ class Study:
         return self.small_ipc if scale == "small" else self.ipc
 
     def follows(self, key: str) -> bool:
-        """Whether a method has what is published for ``key`` of synthesis, which differs between data sets."""
+        """Whether a method has what is published for ``key`` of synthesis, which differs between datasets."""
         return any(
             preset == _PAPER and key not in changes.get("synthesis", {}) for preset, changes in self.methods.values()
         )

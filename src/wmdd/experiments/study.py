@@ -83,7 +83,7 @@ def _pace(folder: Path, row: Row) -> float | None:
 
 
 def _table(study: Study, record: Mapping[str, Any]) -> str:
-    """Markdown: a row for each method, a column for ours and for each data set that was published."""
+    """Markdown: a row for each method, a column for ours and for each dataset that was published."""
     measured, published = _by_key(study, record["measured"]), _by_key(study, record["published"])
     told = [field for field in ("protocol", "student") if len({row[field] for row in record["measured"]}) > 1]
     told = [field for field in told if not (field == "student" and study.shows == "students")]

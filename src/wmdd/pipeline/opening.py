@@ -24,7 +24,7 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
     ``redo`` names a stage to discard first, with everything after it.
 
     Raises:
-        RunError: the folder holds something else, another data set, or stages made with other settings.
+        RunError: the folder holds something else, another dataset, or stages made with other settings.
         SettingsError: the settings do not suit the data or the machine.
     """
     began = run.exists

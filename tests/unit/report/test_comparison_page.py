@@ -8,14 +8,14 @@ import pytest
 from wmdd.report import write_comparison_page
 from wmdd.storage.json import read_json, write_json
 
-RECORD = Path(__file__).parents[3] / "benchmarks" / "results" / "methods-digits.json"
+RECORD = Path(__file__).parents[3] / "benchmarks" / "results" / "methods-digits-ipc1.json"
 ONE = {"seeds": 1, "top1_std": None, "gain_error": None}
 
 
 def page_of(folder: Path, **changes: Any) -> str:
     """The page of the record's rows of one protocol and IPC, with ``changes`` to each."""
     record = read_json(RECORD)
-    rows = [row | changes for row in record["rows"] if (row["ipc"], row["protocol"]) == (10, "wmdd")]
+    rows = [row | changes for row in record["rows"] if (row["ipc"], row["protocol"]) == (1, "wmdd")]
     write_json(folder / "comparison.json", record | {"rows": rows, "epochs": None})
     return " ".join(write_comparison_page(folder).read_text(encoding="utf-8").split())
 

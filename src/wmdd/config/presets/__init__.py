@@ -1,4 +1,4 @@
-"""Shipped settings: of data sets (``data/*.yaml``) and of methods (``methods/*.yaml``)."""
+"""Shipped settings: of datasets (``data/*.yaml``) and of methods (``methods/*.yaml``)."""
 
 from importlib.resources import files
 from typing import Any
