@@ -107,7 +107,7 @@ def animated() -> bytes:
     return file.getvalue()
 
 
-def parquet(path: Path, **columns: list[object]) -> Path:
+def parquet(path: Path, **columns: list[object] | pyarrow.Array) -> Path:
     pyarrow.parquet.write_table(pyarrow.table(columns), path)
     return path
 
@@ -157,6 +157,49 @@ def saved_elsewhere(folder: Path) -> Path:
     return folder
 
 
+def split_elsewhere(folder: Path) -> Path:
+    for place in (folder / "train", folder.parent / "other"):
+        Dataset.from_dict({"image": PNGS, "label": HALVES}).save_to_disk(place)
+    (folder / "dataset_dict.json").write_text('{"splits": ["train", "../other"]}')
+    return folder
+
+
+def sparse_member(path: Path) -> Path:
+    """A tar archive that ends with a sparse file, the map of which is said to go on."""
+    member = tarfile.TarInfo("b/last.png")
+    member.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    block[482], block[148:156] = 1, b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    with tarfile.open(tarred(path)) as archive:
+        end = archive.getmembers()[-1].offset
+    path.write_bytes(path.read_bytes()[:end] + block)
+    return path
+
+
+def cut_off(path: Path) -> Path:
+    """A compressed tar archive without its last bytes."""
+    path.write_bytes(gzip.compress(tarred(path).read_bytes())[:-4])
+    return path
+
+
+def nested_cifar(folder: Path) -> Path:
+    cifar_with_code(folder)
+    (folder / "batches.meta").write_bytes(b"\x80\2}" + b")" + b"\x85" * 300_000 + b"Ns.")
+    return folder
+
+
+def no_array(path: Path) -> Path:
+    with zipfile.ZipFile(arrays(path), "a") as archive:
+        archive.writestr("class_names.npy", b"ant, bee")
+    return path
+
+
+def not_utf_8(texts: int) -> pyarrow.Array:
+    places = pyarrow.py_buffer(np.arange(texts + 1, dtype=np.int32) * 4)
+    return pyarrow.Array.from_buffers(pyarrow.string(), texts, [None, places, pyarrow.py_buffer(b"caf\xe9" * texts)])
+
+
 PNGS = [png(i) for i in range(8)]
 HALVES = [0, 1] * 4
 
@@ -171,6 +214,8 @@ HOSTILE: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     ),
     "a hard link in a tar": (lambda tmp, _: tarred(tmp / "x.tar", type=tarfile.LNKTYPE, linkname="a/0.png"), "link"),
     "a device in a tar": (lambda tmp, _: tarred(tmp / "x.tar", type=tarfile.CHRTYPE), "b/last.png"),
+    "a sparse file in a tar": (lambda tmp, _: sparse_member(tmp / "x.tar"), "a sparse file"),
+    "a compressed tar that is cut off": (lambda tmp, _: cut_off(tmp / "x.tar.gz"), "make it again"),
     "a zip bomb": (
         lambda tmp, _: zipped(tmp / "x.zip", "b/bomb.png", content=bytes(2**28 + 2**20)),
         "b/bomb.png has 269,484,032 bytes unpacked",
@@ -210,6 +255,11 @@ HOSTILE: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
         lambda tmp, _: saved_elsewhere(tmp / "x"),
         "outside the folder",
     ),
+    "a split elsewhere": (lambda tmp, _: split_elsewhere(tmp / "x"), "'../other' is no name of a split"),
+    "labels of parquet that are not UTF-8": (
+        lambda tmp, _: parquet(tmp / "x.parquet", image=PNGS, label=not_utf_8(8)),
+        "labels that are not UTF-8",
+    ),
     "a file elsewhere, named in a table": (
         lambda tmp, _: table(tmp / "x.csv", "../../etc/a.png,ant\nb.png,bee\n"),
         "leads out of the table's folder",
@@ -228,11 +278,13 @@ HOSTILE: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
         ),
         "3 channels and x_test 4",
     ),
+    "an array that is none": (lambda tmp, _: no_array(tmp / "x.npz"), "class_names is no array"),
     "code in arrays": (
         lambda tmp, _: arrays(tmp / "x.npz", labels=np.array([Touch(tmp / "ran")] * 8, dtype=object)),
         "not a readable .npz of plain arrays",
     ),
     "code in a batch of CIFAR": (lambda tmp, _: cifar_with_code(tmp / "x"), "x/data_batch_1"),
+    "a batch of CIFAR that is nested without end": (lambda tmp, _: nested_cifar(tmp / "x"), "no plain value"),
     "classes that differ in case": (lambda _, colours: with_a_class(colours, "Red"), "differ in case alone"),
     "classes of parquet that differ in case": (
         lambda tmp, _: parquet(tmp / "x.parquet", image=PNGS, label=["ant", "Ant"] * 4),

@@ -236,7 +236,7 @@ def test_what_cannot_be_pulled(
     hub: type[Hub], pristine_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "pulled")
-    assert "the hub knows no data set someone/none" in refused(["pull", "someone/none", out], capsys)
+    assert "the hub knows no dataset someone/none" in refused(["pull", "someone/none", out], capsys)
     hub.sets["someone/text"], hub.private["someone/text"] = {"README.md": b"text"}, False
     assert "is no set that `wmdd push` has put there" in refused(["pull", "someone/text", out], capsys)
     hub.sets["someone/text"]["manifest.json"] = b'{"format": "other/1"}'

@@ -138,6 +138,8 @@ READERS: dict[str, tuple[str, list[bytes], Callable[[Path], object], int, int]] 
     "a zip": ("x.zip", valid.ZIPS, opened, 60, 4000),
     "a tar": ("x.tar", valid.TARS, opened, 60, 4000),
     "a packed tar": ("x.tar.gz", valid.PACKED_TARS, opened, 40, 3000),
+    "a tar packed by bzip2": ("x.tar.bz2", valid.BZIPPED_TARS, opened, 20, 1500),
+    "a tar packed by xz": ("x.tar.xz", valid.XZ_TARS, opened, 20, 1500),
     "a tar in a packed tar": ("x.tgz", valid.TARS, opened, 40, 2000),
     "a shard": ("train-0.tar", valid.SHARDS, opened, 60, 4000),
     "parquet": ("x.parquet", valid.PARQUETS, opened, 8, 400),

@@ -1,8 +1,10 @@
 """Small valid files of every kind that the package reads, as bytes."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import pickle
 import tarfile
 import tempfile
@@ -79,6 +81,8 @@ LONG = {"a" * 120 + "/" + name: content for name, content in FOLDER.items()}
 ZIPS = [zipped(FOLDER), zipped(FOLDER, zipfile.ZIP_STORED), zipped({f"set/{k}": v for k, v in FOLDER.items()})]
 TARS = [tarred(FOLDER), tarred(LONG), tarred({**FOLDER, "é.txt": b""} | LONG, tarfile.PAX_FORMAT)]
 PACKED_TARS = [gzip.compress(tar, 1) for tar in TARS]
+BZIPPED_TARS = [bz2.compress(tar, 1) for tar in TARS]
+XZ_TARS = [lzma.compress(tar, preset=0) for tar in TARS]
 SHARDS = [tarred(SAMPLES), tarred({k.replace("cls", "json"): v for k, v in SAMPLES.items()} | {"9.cls": b"1"})]
 
 JSONS = [b'{"a": [1, 2.5, null, "x"], "b": {"c": true}}\n', b"[]", json.dumps({"x": list(range(40))}).encode()]
@@ -191,7 +195,7 @@ MANIFEST: dict[str, Any] = {
     "preprocessing": {"mean": [0.5] * 3, "std": [0.2] * 3},
     "source": {"name": "x", "fingerprint": "f", "train": 8, "validation": 2, "licence": None},
     "teacher": {"arch": "convnet3", "stem": "small", "top1": 90.0, "top5": 100.0, "sha256": "s"},
-    "recipe": {},
+    "recipe": {"seed": 0, "synthesis": {"init": "real", "steps": 200}},
     "scores": [],
 }
 

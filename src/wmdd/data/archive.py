@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wmdd.core.bounded import IMAGE, TooLargeError
 from wmdd.core.errors import DataError
+from wmdd.data.folder import TRAINING_FOLDERS
 from wmdd.data.tree import ImageFile, Tree, is_image
 
 _OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)")
@@ -19,7 +20,7 @@ _LEFTOVERS = "__MACOSX"
 class ArchiveTree(Tree):
     """The files ``sizes`` (name in the archive: bytes) and ``folders`` of the archive at ``path``.
 
-    A single folder at the top, as most archives have, is the root; only ``train/`` is not.
+    A single folder at the top, as most archives have, is the root, unless it is one of ``TRAINING_FOLDERS``.
     """
 
     def __init__(self, path: Path, sizes: Mapping[str, int], folders: Iterable[str]) -> None:
@@ -98,8 +99,9 @@ def _is_visible(name: str) -> bool:
 
 
 def _top_folder(names: list[str]) -> str:
-    """The folder that all ``names`` lie in, with its ``/``; nothing if there are several, or it is ``train``."""
+    """The folder that all ``names`` lie in, with its ``/``; nothing if there are several, or it is to train on."""
     tops = {name.partition("/")[0] for name in names if name}
-    if len(tops) != 1 or "train" in tops or any(name in tops and is_image(name) for name in names):
+    if len(tops) != 1 or any(name in tops and is_image(name) for name in names):
         return ""
-    return f"{tops.pop()}/"
+    top = tops.pop()
+    return "" if top.casefold() in TRAINING_FOLDERS else f"{top}/"

@@ -50,7 +50,7 @@ def open_cifar(folder: Path, layout: _Layout) -> ImageSource:
     Raises ``DataError`` if a file is missing, damaged, or holds anything but arrays and plain values.
     """
     meta_path = folder / layout.meta
-    names = _batch(meta_path).get(layout.class_names)
+    names = _texts(_batch(meta_path).get(layout.class_names))
     if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
         raise DataError(f"{meta_path} has no list {layout.class_names} of at least two class names: fetch it again")
     train = [_images(folder / name, layout, len(names)) for name in layout.train]
@@ -76,11 +76,11 @@ def _raw(array: Any) -> bytes | None:
     if not isinstance(array, Call) or not isinstance(array.state, tuple) or len(array.state) != 5:
         return None
     held = array.state[4]  # (version, shape, dtype, whether in Fortran's order, bytes)
-    if isinstance(held, Call) and held.function == Name("_codecs encode"):  # how Python 3 writes bytes for Python 2
-        held = held.arguments[0]
     try:
+        if isinstance(held, Call) and held.function == Name("_codecs encode"):  # how Python 3 writes bytes for Python 2
+            held = held.arguments[0]
         return held.encode("latin-1") if isinstance(held, str) else held if isinstance(held, bytes) else None
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, LookupError, TypeError):
         return None
 
 
@@ -93,11 +93,17 @@ def _batch(path: Path) -> Mapping[str, Any]:
         raise DataError(f"{path} is not a batch of CIFAR ({error}): fetch it again") from error
     if not isinstance(value, dict):
         raise DataError(f"{path} is not a batch of CIFAR (no table): fetch it again")
-    return {_text(key): _text(entry) for key, entry in value.items()}
+    return {_text(key): entry for key, entry in value.items()}
+
+
+def _texts(value: Any) -> Any:
+    """A list with its strings as strings, each decoded once: one object may stand in it a million times."""
+    if not isinstance(value, list):
+        return value
+    decoded = {entry: _text(entry) for entry in value if isinstance(entry, bytes)}
+    return [decoded[entry] if isinstance(entry, bytes) else entry for entry in value]
 
 
 def _text(value: Any) -> Any:
-    """Strings that Python 3 wrote as bytes, and lists of them, as strings."""
-    if isinstance(value, list):
-        return [entry.decode(errors="replace") if isinstance(entry, bytes) else entry for entry in value]
+    """A string that Python 3 wrote as bytes, as a string."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value

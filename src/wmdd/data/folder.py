@@ -10,7 +10,7 @@ from wmdd.data.source import ImageSource
 from wmdd.data.tree import Tree, last_name
 
 VALIDATION_FOLDERS = ("val", "validation", "valid", "test")
-_TRAINING = ("train", "training")
+TRAINING_FOLDERS = ("train", "training")
 _SCORED = (*VALIDATION_FOLDERS, "testing", "eval", "dev")
 
 
@@ -23,9 +23,9 @@ def open_folder(tree: Tree, validation: float, seed: int) -> ImageSource:
     Raises ``DataError`` if the folder, its classes or its links are not usable.
     """
     check_name(tree.name, tree.where(""))
-    folders = {last_name(path).casefold(): path for path in tree.subfolders("")}
+    folders = _by_name(tree)
     held_out = None
-    trained = next((folders[name] for name in _TRAINING if name in folders), None)
+    trained = next((folders[name] for name in TRAINING_FOLDERS if name in folders), None)
     if trained is not None and tree.subfolders(trained):
         train = _training_classes(tree, trained)
         held_out = next((folders[name] for name in _SCORED if name in folders), None)
@@ -35,6 +35,20 @@ def open_folder(tree: Tree, validation: float, seed: int) -> ImageSource:
     if held_out is not None:
         return source_of(tree.name, tree, train, _validation_classes(tree, held_out, train))
     return source_of(tree.name, tree, *divide(tree, train, validation, seed))
+
+
+def _by_name(tree: Tree) -> dict[str, str]:
+    """The folders at the top by their names in lower case. ``DataError`` if two could be the same split."""
+    folders: dict[str, str] = {}
+    for path in tree.subfolders(""):
+        name = last_name(path).casefold()
+        if name in folders and name in (*TRAINING_FOLDERS, *_SCORED):
+            one, other = last_name(folders[name]), last_name(path)
+            raise DataError(
+                f"{tree.where('')} has the folders {one} and {other}, which differ in case alone: rename one"
+            )
+        folders[name] = path
+    return folders
 
 
 def _refuse_splits(tree: Tree, folders: Mapping[str, str]) -> None:

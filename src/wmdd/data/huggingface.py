@@ -1,5 +1,6 @@
 """Data sets of the Hugging Face hub by name, and parquet and arrow files of its library on disk."""
 
+import glob
 import json
 import logging
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wmdd.config.data import HUB
-from wmdd.core.bounded import RECORD, read_bounded
+from wmdd.core.bounded import RECORD, check_size, read_bounded
 from wmdd.core.errors import DataError
 from wmdd.data.folder import VALIDATION_FOLDERS
 from wmdd.data.rows import RowSamples, class_names
@@ -18,7 +19,8 @@ from wmdd.data.samples import sampled_source
 from wmdd.data.source import ImageSource
 
 _NAME = re.compile(r"(?P<name>\w[\w.-]*(/\w[\w.-]*)?)(:(?P<config>\w[\w.-]*))?")
-_STATE, _SPLITS = "state.json", "dataset_dict.json"
+_STATE, _INFO, _SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
+_SPLIT = re.compile(r"\w[\w .-]*")
 
 
 def open_hub(source: str, download: bool, share: float, seed: int) -> ImageSource:
@@ -64,7 +66,8 @@ def open_parquet(path: Path, files: list[Path], share: float, seed: int) -> Imag
     datasets = _library(str(path))
     parts: dict[str, list[str]] = {}
     for file in files:
-        parts.setdefault(_split_of(file.relative_to(path) if path.is_dir() else Path(file.name)), []).append(str(file))
+        split = _split_of(file.relative_to(path) if path.is_dir() else Path(file.name))
+        parts.setdefault(split, []).append(glob.escape(str(file.absolute())))  # the library takes names for patterns
     _check_alike(files)
     with _quiet(datasets, offline=True):
         splits = _tried(
@@ -106,20 +109,35 @@ def open_saved(folder: Path, share: float, seed: int) -> ImageSource:
     """Arrow files that ``save_to_disk`` has written. Raises ``DataError`` as of :func:`open_hub`."""
     datasets = _library(str(folder))
     way = "save it again with save_to_disk"
-    for state in (folder / _STATE, *folder.glob(f"*/{_STATE}")):
-        if state.is_file():
-            _tried(partial(_check_state, state), str(state), way)
+    splits = folder / _SPLITS
+    names = _tried(partial(_split_names, splits), str(splits), way) if splits.is_file() else []
+    for part in (folder, *(folder / name for name in names)):
+        _tried(partial(_check_part, part), str(part), way)
     with _quiet(datasets, offline=True):
         loaded = _tried(lambda: datasets.load_from_disk(str(folder)), str(folder), way)
-    splits = loaded if isinstance(loaded, dict) else {"train": loaded}
-    return _source(folder.resolve().name, str(folder), splits, [folder], share, seed)
+    tables = loaded if isinstance(loaded, dict) else {"train": loaded}
+    return _source(folder.resolve().name, str(folder), tables, [folder], share, seed)
 
 
-def _check_state(path: Path) -> None:
-    """Refuse arrow files elsewhere, which a state could name."""
-    for entry in json.loads(read_bounded(path, RECORD))["_data_files"]:
-        if Path(entry["filename"]).name != entry["filename"]:
-            raise ValueError(f"the file {entry['filename']!r} is outside the folder")
+def _split_names(path: Path) -> list[str]:
+    """The splits that a set lists. Raises ``ValueError`` for one that could lie elsewhere."""
+    names = json.loads(read_bounded(path, RECORD))["splits"]
+    if not isinstance(names, list):
+        raise ValueError("it has no list of splits")
+    for name in names:
+        if not isinstance(name, str) or not _SPLIT.fullmatch(name):
+            raise ValueError(f"{name!r:.100} is no name of a split")
+    return names
+
+
+def _check_part(folder: Path) -> None:
+    """Refuse arrow files elsewhere, which the state of a split could name, and more words than describe a split."""
+    if (folder / _INFO).is_file():
+        check_size(folder / _INFO, RECORD)
+    if (folder / _STATE).is_file():
+        for entry in json.loads(read_bounded(folder / _STATE, RECORD))["_data_files"]:
+            if Path(entry["filename"]).name != entry["filename"]:
+                raise ValueError(f"the file {entry['filename']!r} is outside the folder")
 
 
 def _source(

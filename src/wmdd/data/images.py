@@ -55,7 +55,11 @@ class MemoryImages(Images):
 
 
 class StreamedImages(Images):
-    """Images decoded each time they are asked for, by ``workers`` processes (0: in this one)."""
+    """Images decoded each time they are asked for, by ``workers`` processes (0: in this one).
+
+    Those that are read one at a time are decoded in this one whatever ``workers`` is: forked processes share the
+    position in a file that was open before.
+    """
 
     def __init__(self, split: Split, size: int, workers: int, device: torch.device, channels: int = 3) -> None:
         super().__init__(split.labels, device)
@@ -72,7 +76,7 @@ class StreamedImages(Images):
         loader: DataLoader[Tensor | str] = DataLoader(
             _Chunks(self.split, self.size, self.channels, chunks),
             batch_size=None,
-            num_workers=self.workers,
+            num_workers=0 if self.split.one_at_a_time else self.workers,
             # A generator of its own: the loader draws a worker seed, and must not advance the global stream.
             generator=torch.Generator(),
         )

@@ -27,7 +27,8 @@ class Call:
     state: Any = None
 
 
-_MARK = object()
+_LONGEST = 1000  # letters of a name
+_KEYS = (str, bytes, int, float, bool, type(None))
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _IGNORED = ("PROTO", "FRAME")
@@ -47,10 +48,14 @@ def read_inert(content: bytes) -> Any:
 
 
 class _Machine:
-    """The stack and the memory that a pickle's instructions work on."""
+    """The stack and the memory that a pickle's instructions work on.
+
+    ``stack`` has the values since the last mark alone, and ``below`` those between the marks before it.
+    """
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
         self.memory: dict[int, Any] = {}
 
     def run(self, content: bytes) -> Any:
@@ -58,16 +63,19 @@ class _Machine:
             if code.name == "STOP":
                 return self.stack.pop()
             if code.name in _LITERALS:
-                self.stack.append(argument)
+                self.push(argument)
             elif code.name in _CONSTANTS:
-                self.stack.append(_CONSTANTS[code.name])
+                self.push(_CONSTANTS[code.name])
             elif code.name in _EMPTY:
-                self.stack.append(_EMPTY[code.name]())
+                self.push(_EMPTY[code.name]())
             elif code.name in _STEPS:
                 _STEPS[code.name](self, argument)
             elif code.name not in _IGNORED:
                 raise ValueError(f"it holds more than arrays and plain values ({code.name})")
         raise ValueError("it has no end")
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
 
     def take(self, count: int) -> list[Any]:
         """The last ``count`` values, off the stack."""
@@ -77,17 +85,20 @@ class _Machine:
         del self.stack[len(self.stack) - count :]
         return values
 
+    def mark(self) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
     def marked(self) -> list[Any]:
         """The values since the last mark, off the stack with it."""
-        place = max(i for i, value in enumerate(self.stack) if value is _MARK)
-        values = self.take(len(self.stack) - place)
-        return values[1:]
+        values, self.stack = self.stack, self.below.pop()
+        return values
 
     def put(self, place: int | None) -> None:
         self.memory[len(self.memory) if place is None else place] = self.stack[-1]
 
     def get(self, place: int) -> None:
-        self.stack.append(self.memory[place])
+        self.push(self.memory[place])
 
     def extend(self, values: list[Any]) -> None:
         self.stack[-1].extend(values)
@@ -97,35 +108,41 @@ class _Machine:
 
     def call(self) -> None:
         function, arguments = self.take(2)
-        self.stack.append(Call(function, arguments))
+        self.push(Call(function, arguments))
 
     def build(self) -> None:
         (state,) = self.take(1)
         self.stack[-1].state = state
 
     def name(self) -> None:
-        self.stack.append(Name(" ".join(self.take(2))))
+        text = " ".join(self.take(2))
+        if len(text) > _LONGEST:  # one string can stand in a million names
+            raise ValueError(f"it has a name of {len(text):,} letters")
+        self.push(Name(text))
 
 
 def _pairs(values: list[Any]) -> dict[Any, Any]:
+    # To hash what holds other values goes as deep as they are nested, to the end of the interpreter.
+    if not all(isinstance(key, _KEYS) for key in values[::2]):
+        raise ValueError("it has a key that is no plain value")
     return dict(zip(values[::2], values[1::2], strict=True))
 
 
 _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
-    "MARK": lambda machine, _: machine.stack.append(_MARK),
+    "MARK": lambda machine, _: machine.mark(),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _Machine.put),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.get),
-    "TUPLE1": lambda machine, _: machine.stack.append(tuple(machine.take(1))),
-    "TUPLE2": lambda machine, _: machine.stack.append(tuple(machine.take(2))),
-    "TUPLE3": lambda machine, _: machine.stack.append(tuple(machine.take(3))),
-    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.marked())),
-    "LIST": lambda machine, _: machine.stack.append(machine.marked()),
-    "DICT": lambda machine, _: machine.stack.append(_pairs(machine.marked())),
+    "TUPLE1": lambda machine, _: machine.push(tuple(machine.take(1))),
+    "TUPLE2": lambda machine, _: machine.push(tuple(machine.take(2))),
+    "TUPLE3": lambda machine, _: machine.push(tuple(machine.take(3))),
+    "TUPLE": lambda machine, _: machine.push(tuple(machine.marked())),
+    "LIST": lambda machine, _: machine.push(machine.marked()),
+    "DICT": lambda machine, _: machine.push(_pairs(machine.marked())),
     "APPEND": lambda machine, _: machine.extend(machine.take(1)),
     "APPENDS": lambda machine, _: machine.extend(machine.marked()),
     "SETITEM": lambda machine, _: machine.update(machine.take(2)),
     "SETITEMS": lambda machine, _: machine.update(machine.marked()),
-    "GLOBAL": lambda machine, text: machine.stack.append(Name(text)),
+    "GLOBAL": lambda machine, text: machine.push(Name(text)),
     "STACK_GLOBAL": lambda machine, _: machine.name(),
     "REDUCE": lambda machine, _: machine.call(),
     "BUILD": lambda machine, _: machine.build(),

@@ -55,6 +55,11 @@ class ConvertedSplit(Split):
         """C of the split."""
         return self.split.channels
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """As of the split."""
+        return self.split.one_at_a_time
+
     def read(self, i: int) -> np.ndarray:
         """The i-th image, as it lies where that is all one can have."""
         try:

@@ -1,5 +1,6 @@
 """Images of a map-style torch ``Dataset``: anything with ``len()`` that gives ``(image, label)`` by number."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -27,7 +28,8 @@ class MapSamples(Samples):
     anything else.
     """
 
-    one_at_a_time = True  # torch asks such sets from one thread of a process, and many keep a file open
+    # Many keep a file open, whose position threads and forked processes share.
+    one_at_a_time = True
 
     def __init__(self, dataset: Any, where: str) -> None:
         self.where = where
@@ -69,7 +71,16 @@ class MapSamples(Samples):
         return _as_pixels(self._image(i), self._name(i))
 
     def _image(self, i: int) -> Any:
-        return _item(self._dataset, i, self._name(i))[0]
+        image, label = _item(self._dataset, i, self._name(i))
+        self._check_label(i, label)
+        return image
+
+    def _check_label(self, i: int, label: Any) -> None:
+        """Refuse another label than the one that is known: of a set that is relabelled the list may be left over."""
+        found, known = _whole([label]), self.labels[i]
+        if found is None or found[0] != known:
+            shown = " ".join(f"{label!r}".split())[:50] if found is None else found[0]
+            raise DataError(f"{self._name(i)} has the label {shown}, but is listed with {known}: let both say the same")
 
     def _name(self, i: int) -> str:
         return f"image {i} of {self.where}"
@@ -78,23 +89,19 @@ class MapSamples(Samples):
 def _labels_of(dataset: Any, where: str) -> np.ndarray:
     """Labels int64 ``[N]``: those that the set lists, if nothing changes them on the way; else each item is asked."""
     listed = _listed(dataset)
-    if listed is None:
-        listed = [_item(dataset, i, f"image {i} of {where}")[1] for i in range(len(dataset))]
-    try:
-        labels = np.asarray([int(label) for label in listed], dtype=np.int64)
-        whole = len(labels) == len(dataset) and all(int(label) == label for label in listed)
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
+    if listed is not None:
+        return listed
+    asked = _whole([_item(dataset, i, f"image {i} of {where}")[1] for i in range(len(dataset))])
+    if asked is None:
         raise DataError(f"{where} has labels that are not whole numbers: give one from 0 up for each image")
-    return labels
+    return asked
 
 
-def _listed(dataset: Any) -> Any:
-    """The labels that the set itself lists, or None."""
+def _listed(dataset: Any) -> np.ndarray | None:
+    """The labels int64 ``[N]`` that the set itself lists, or None. A list of something else, as of names, is none."""
     if isinstance(dataset, Subset):
         below = _listed(dataset.dataset)
-        return None if below is None else [below[i] for i in dataset.indices]
+        return None if below is None else np.array([below[i] for i in dataset.indices], np.int64)
     if getattr(dataset, "target_transform", None) is not None:
         return None
     for name in _LABELS:
@@ -102,8 +109,20 @@ def _listed(dataset: Any) -> Any:
         if isinstance(labels, Tensor):
             labels = labels.tolist()
         if isinstance(labels, list | tuple | np.ndarray) and len(labels) == len(dataset):
-            return labels
+            whole = _whole(labels)
+            if whole is not None:
+                return whole
     return None
+
+
+def _whole(labels: Sequence[Any] | np.ndarray) -> np.ndarray | None:
+    """The labels as int64 ``[N]``, None if one is no whole number."""
+    try:
+        numbers = [int(label) for label in labels]
+        whole = all(number == label for number, label in zip(numbers, labels, strict=True))
+        return np.array(numbers, np.int64) if whole else None
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # torch's, of a tensor of several values
+        return None
 
 
 def _item(dataset: Any, i: int, where: str) -> tuple[Any, Any]:

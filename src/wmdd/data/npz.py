@@ -58,7 +58,7 @@ def _read(path: Path, memory: float) -> dict[str, Any]:
             )
         with np.load(path, allow_pickle=False) as loaded:
             wanted = {name for pairs in (_TRAIN, _VALIDATION, _ALL) for pair in pairs for name in pair} | {_CLASSES}
-            return {name: loaded[name] for name in loaded.files if name in wanted}
+            return {name: _array(loaded, name) for name in loaded.files if name in wanted}
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}): check it and its permissions") from error
     except DataError:
@@ -67,6 +67,13 @@ def _read(path: Path, memory: float) -> dict[str, Any]:
         raise DataError(
             f"{path} is not a readable .npz of plain arrays ({error}): save it again with numpy.savez"
         ) from error
+
+
+def _array(loaded: Any, name: str) -> np.ndarray:
+    found = loaded[name]
+    if not isinstance(found, np.ndarray):  # NumPy gives the bytes of a member that does not begin as an array
+        raise ValueError(f"{name} is no array")
+    return found
 
 
 def _first(pairs: tuple[tuple[str, str], ...], arrays: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -96,7 +103,19 @@ def _checked(path: Path, pair: tuple[str, str], arrays: Mapping[str, Any]) -> tu
 def _class_names(path: Path, arrays: Mapping[str, Any], labels: np.ndarray) -> tuple[str, ...]:
     if _CLASSES not in arrays:
         return numbered(labels)
-    names = arrays[_CLASSES]
-    if names.ndim != 1 or names.dtype.kind != "U" or len(set(names.tolist())) != len(names):
+    names = _texts(arrays[_CLASSES])
+    if names is None or len(set(names)) != len(names):
         raise DataError(f"{path}: {_CLASSES} should be a list of different strings, one for each class")
-    return tuple(names.tolist())
+    return names
+
+
+def _texts(names: np.ndarray) -> tuple[str, ...] | None:
+    """The strings in an array ``[K]``; None if it holds something else, or letters that there are not."""
+    if names.ndim != 1 or names.dtype.kind != "U":
+        return None
+    try:
+        texts = tuple(map(str, names.tolist()))
+        "".join(texts).encode()
+    except (ValueError, SystemError):  # NumPy keeps any number for a letter
+        return None
+    return texts

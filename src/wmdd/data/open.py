@@ -10,7 +10,7 @@ from wmdd.core.lending import LENT
 from wmdd.data.cifar import cifar_layout, open_cifar
 from wmdd.data.digits import open_digits
 from wmdd.data.disk import DiskTree
-from wmdd.data.folder import open_folder
+from wmdd.data.folder import TRAINING_FOLDERS, open_folder
 from wmdd.data.huggingface import is_saved, open_hub, open_parquet, open_saved, parquet_files
 from wmdd.data.lossy import converted
 from wmdd.data.npz import open_npz
@@ -87,7 +87,7 @@ def _check_exists(path: Path) -> None:
 def _holds_image_folders(path: Path) -> bool:
     """Whether images lie in folders below ``path``: a table beside those is not the data."""
     return any(
-        is_image(inner.name) or (inner.is_dir() and folder.name == "train")
+        is_image(inner.name) or (inner.is_dir() and folder.name.casefold() in TRAINING_FOLDERS)
         for folder in _inside(path)
         for inner in _inside(folder)
     )

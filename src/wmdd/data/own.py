@@ -17,6 +17,7 @@ from torch.utils.data import Dataset, TensorDataset
 from wmdd.core.errors import DataError
 from wmdd.core.hashing import digest
 from wmdd.core.lending import LENT, Lending
+from wmdd.data.class_files import check_name
 from wmdd.data.labels import numbered
 from wmdd.data.maps import MapSamples
 from wmdd.data.samples import sampled_source
@@ -73,6 +74,8 @@ class OwnData:
             raise DataError("the validation data have other classes than the data: number both alike")
         names = self.class_names if self.class_names is not None else mine
         if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
+            for name in names:
+                check_name(name, "the data")
             return tuple(names)
         if self.class_names is not None:
             raise DataError(f"class_names is {self.class_names!r}, but should be a list of names")

@@ -1,7 +1,8 @@
 """Images and labels in the columns of a table of Hugging Face's ``datasets``."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,9 @@ class RowSamples(Samples):
         self._images = table.select_columns([self._column]).cast_column(self._column, Image(decode=False))
 
     def read(self, i: int) -> np.ndarray:
-        cell, where = self._images[i][self._column], f"row {i} of {self.where}"
+        where = f"row {i} of {self.where}"
+        with _utf_8(where, "paths of images"):
+            cell = self._images[i][self._column]
         if cell is None or (cell["bytes"] is None and cell["path"] is None):
             raise DataError(f"{where} has no image: fill it or remove the row")
         data = cell["bytes"] if cell["bytes"] is not None else self._file(cell["path"], where)
@@ -56,11 +59,10 @@ class RowSamples(Samples):
         found: list[int | str] = []
         for rows in self._images.with_format("arrow").iter(_ROWS):
             cells = rows.column(self._column)
-            lengths, paths = (binary_length(struct_field(cells, "bytes")), struct_field(cells, "path"))
-            found += [
-                path or "" if length is None else length
-                for length, path in zip(lengths.to_pylist(), paths.to_pylist(), strict=True)
-            ]
+            lengths = binary_length(struct_field(cells, "bytes")).to_pylist()
+            with _utf_8(self.where, "paths of images"):
+                paths = struct_field(cells, "path").to_pylist()
+            found += [path or "" if length is None else length for length, path in zip(lengths, paths, strict=True)]
         return found
 
     def _file(self, path: str, where: str) -> bytes:
@@ -102,10 +104,20 @@ def _labels(table: Any, where: str, classes: Sequence[str]) -> np.ndarray:
 
 
 def _present(values: Any, where: str) -> list[Any]:
-    found = list(values)
+    with _utf_8(where, "labels"):
+        found = list(values)
     if None in found:
         raise DataError(f"row {found.index(None)} of {where} has no label: fill it or remove the row")
     return found
+
+
+@contextmanager
+def _utf_8(where: str, what: str) -> Iterator[None]:
+    """Texts of a table become Python's within; arrow itself takes any bytes for them."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} has {what} that are not UTF-8: write text as UTF-8") from error
 
 
 def _image_column(table: Any, where: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from wmdd.core.errors import DataError
+from wmdd.data.class_files import check_name
 from wmdd.data.labels import check_cases, check_labels, held_out_rows
 from wmdd.data.source import ImageSource, Split
 
@@ -15,7 +16,7 @@ from wmdd.data.source import ImageSource, Split
 class Samples(ABC):
     """N images with ``labels`` int64 ``[N]``; ``where`` names them to the user, ``channels`` is the C of each.
 
-    Those that are read ``one_at_a_time`` are not read by two threads of one process.
+    Those that are read ``one_at_a_time`` are read by no two threads or processes of a run at once.
     """
 
     labels: np.ndarray
@@ -71,6 +72,8 @@ def sampled_source(
 
     Raises ``DataError`` for labels that are not usable, and for splits of different numbers of channels.
     """
+    for each in classes:
+        check_name(each, train.where)
     check_cases(classes, train.where)
     if validation is None:
         check_labels(train.where, train.labels, classes, least=2)

@@ -32,7 +32,7 @@ class Split(ABC):
 
     @property
     def one_at_a_time(self) -> bool:
-        """Whether images may be read by one thread of a process alone."""
+        """Whether images may be read by one thread of one process alone."""
         return False
 
     @abstractmethod

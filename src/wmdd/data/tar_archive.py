@@ -1,22 +1,31 @@
 """Images in a tar archive: read where they lie in a plain one, held in memory from a compressed one."""
 
-import lzma
+import io
 import tarfile
 import zlib
-from collections.abc import Container, Iterator
+from bz2 import BZ2File
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
+from gzip import GzipFile
+from lzma import LZMAError, LZMAFile
 from pathlib import Path
 from tarfile import TarFile, TarInfo
-from typing import Literal
 
 from wmdd.core.errors import DataError
-from wmdd.core.tar_headers import BoundedHeader
 from wmdd.data.archive import ArchiveTree, bytes_at, clean_name
+from wmdd.data.sound_headers import SoundHeader
 from wmdd.data.tree import is_image
 
-_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
-# TypeError is what the standard library stumbles over in a gzip header that is cut off.
-_DAMAGED = (tarfile.TarError, EOFError, TypeError, ValueError, zlib.error, lzma.LZMAError)
+_Compressed = GzipFile | BZ2File | LZMAFile
+
+_COMPRESSED: Mapping[bytes, Callable[[Path], _Compressed]] = {
+    b"\x1f\x8b": GzipFile,
+    b"BZh": BZ2File,
+    b"\xfd7zXZ\0": LZMAFile,
+}
+_MAGIC = max(map(len, _COMPRESSED))  # bytes
+_PIECE = 2**16  # bytes
+_DAMAGED = (tarfile.TarError, EOFError, ValueError, zlib.error, LZMAError)
 
 
 class TarTree(ArchiveTree):
@@ -25,15 +34,12 @@ class TarTree(ArchiveTree):
     def __init__(self, path: Path) -> None:
         self._at: dict[str, tuple[int, int]] = {}  # where a file begins, and its bytes
         folders = []
-        with _opened(path, "r:") as archive:
+        with _said_of(path), _opened(path) as archive:
             for name, info in _members(archive, path, self._at):
                 if info.isdir():
                     folders.append(name)
                 else:
                     self._at[name] = info.offset_data, info.size
-            # tarfile takes a file that was cut off between two members for a whole one.
-            if bytes_at(path, archive.offset, tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-                raise DataError(f"{path} is cut off: make the archive again")
         super().__init__(path, {name: size for name, (_, size) in self._at.items()}, folders)
 
     def _content(self, name: str) -> bytes:
@@ -55,41 +61,79 @@ class CompressedTarTree(ArchiveTree):
 
     def __init__(self, path: Path, memory: float) -> None:
         self._held: dict[str, bytes] = {}
-        folders, left = [], memory
-        with _opened(path, "r|*") as archive:
-            for name, info in _members(archive, path, self._held):
-                left -= info.size
-                if left < 0:
-                    raise DataError(
-                        f"{path} unpacks to more than data.memory_gb ({memory / 1e9:g}) allows, and a compressed tar "
-                        "cannot be read in pieces: raise it, or make the archive a zip or a plain tar"
-                    )
-                if info.isdir():
-                    folders.append(name)
-                else:
-                    file = archive.extractfile(info)
-                    assert file is not None, "a plain file has a content"
-                    self._held[name] = file.read() if is_image(name) else b""
-        super().__init__(path, {name: len(content) for name, content in self._held.items()}, folders)
+        folders = []
+        with _said_of(path), _unpacking(path) as packed, _Unpacked(packed, path, memory) as content:
+            with _opened(path, content) as archive:
+                for name, info in _members(archive, path, self._held):
+                    content.need(info.size)
+                    if info.isdir():
+                        folders.append(name)
+                    else:
+                        file = archive.extractfile(info)
+                        assert file is not None, "a plain file has a content"
+                        self._held[name] = file.read() if is_image(name) else b""
+            content.finish()
+        super().__init__(path, {name: len(image) for name, image in self._held.items()}, folders)
 
     def _content(self, name: str) -> bytes:
         return self._held[name]
 
 
+class _Unpacked(io.RawIOBase):
+    """What ``file``, which unpacks the one at ``path``, holds: little at once, and no more than ``most`` bytes in all.
+
+    ``tarfile`` itself would unpack whatever a block holds, and leaves the end of the file and its checksum unread.
+    """
+
+    def __init__(self, file: _Compressed, path: Path, most: float) -> None:
+        self._file, self._path, self._most, self._left = file, path, most, most
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._file.read(size)
+        self.need(len(content))
+        self._left -= len(content)
+        return content
+
+    def need(self, size: int) -> None:
+        """Raises ``DataError`` if so many bytes more are more than may be unpacked."""
+        if size > self._left:
+            raise DataError(
+                f"{self._path} unpacks to more than data.memory_gb ({self._most / 1e9:g}) allows, and a compressed tar "
+                "cannot be read in pieces: raise it, or make the archive a zip or a plain tar"
+            )
+
+    def finish(self) -> None:
+        """Unpack the rest, so that a file without its end or with another checksum is refused."""
+        while self.read(_PIECE):
+            pass
+
+
 def is_compressed(path: Path) -> bool:
     """Whether a file begins as gzip, bzip2 or xz do."""
-    return bytes_at(path, 0, 8).startswith(_COMPRESSED)
+    return bytes_at(path, 0, _MAGIC).startswith(tuple(_COMPRESSED))
 
 
 @contextmanager
-def _opened(path: Path, mode: Literal["r:", "r|*"]) -> Iterator[TarFile]:
+def _said_of(path: Path) -> Iterator[None]:
+    """What is wrong with an archive as one sentence."""
     try:
-        with tarfile.open(path, mode, tarinfo=BoundedHeader) as archive:
-            yield archive
+        yield
     except _DAMAGED as error:
         raise DataError(f"{path} is not a readable tar archive ({error}): make it again") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}): make it again") from error
+
+
+def _unpacking(path: Path) -> _Compressed:
+    beginning = bytes_at(path, 0, _MAGIC)
+    return next(kind for magic, kind in _COMPRESSED.items() if beginning.startswith(magic))(path)
+
+
+def _opened(path: Path, content: _Unpacked | None = None) -> TarFile:
+    """The archive at ``path``, or that it unpacks to."""
+    if content is None:
+        return tarfile.open(path, "r:", tarinfo=SoundHeader)
+    return tarfile.open(fileobj=content, mode="r|", tarinfo=SoundHeader)
 
 
 def _members(archive: TarFile, path: Path, files: Container[str]) -> Iterator[tuple[str, TarInfo]]:

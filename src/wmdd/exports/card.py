@@ -20,8 +20,7 @@ def card(manifest: Mapping[str, Any]) -> str:
     """``README.md``: the header that the hub and ``datasets`` read, pictures, scores and the recipe."""
     images, source, teacher = manifest["images"], manifest["source"], manifest["teacher"]
     title = f"{source['name']}, distilled"
-    made = "real pixels, optimised" if images["real_pixels"] else "optimised from noise"
-    licence = source["licence"] or "not stated"
+    made, licence = _origin(manifest), source["licence"] or "not stated"
     return f"""---
 {yaml.safe_dump(_header(manifest, title), sort_keys=False, allow_unicode=True)}---
 
@@ -46,7 +45,9 @@ images = load_dataset("this/name", split="train")  # image, label, weight, logit
 
 ## Scores
 
-Top-1 in percent on the {source["validation"]} real validation images, mean ± standard deviation over seeds.
+Top-1 in percent on the {source["validation"]} real validation images, mean ± standard deviation over seeds. Protocols
+with soft labels use the teacher's labels of augmented views, which are not in this set: its `logits` are those of the
+plain images, and other labels may give other scores.
 
 {_scores(manifest)}
 
@@ -86,6 +87,15 @@ def _header(manifest: Mapping[str, Any], title: str) -> dict[str, Any]:
         "tags": ["dataset-distillation", "wmdd"],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}],
     }
+
+
+def _origin(manifest: Mapping[str, Any]) -> str:
+    """What was done to which images."""
+    synthesis = manifest["recipe"]["synthesis"]
+    noise, patches = (synthesis["init"] == init for init in ("noise", "patches"))
+    if synthesis["steps"]:
+        return "optimised from noise" if noise else "real pixels, optimised"
+    return "noise" if noise else "crops of real images" if patches else "real images, unchanged"
 
 
 def _scores(manifest: Mapping[str, Any]) -> str:

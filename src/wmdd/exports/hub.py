@@ -96,7 +96,7 @@ def _exported(path: Path, temporary: Path, licence: str | None) -> Path:
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise SettingsError(f"{name!r} names no data set of the hub: it should be OWNER/NAME.")
+        raise SettingsError(f"{name!r} names no dataset of the hub: it should be OWNER/NAME.")
 
 
 def _library() -> Any:
@@ -118,7 +118,7 @@ def _asking(hub: Any, name: str, may: str) -> Iterator[None]:
         yield
     except hub.errors.RepositoryNotFoundError as error:
         raise RunError(
-            f"the hub knows no data set {name}, or not to you: check the name, or log in with `hf auth login`."
+            f"the hub knows no dataset {name}, or not to you: check the name, or log in with `hf auth login`."
         ) from error
     except Exception as error:  # the library's own errors, and those of what it speaks HTTP with
         if isinstance(error, OSError) and error.errno in _DISK:

@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wmdd.core.bounded import EXPORT, check_size
+from wmdd.core.bounded import EXPORT, IMAGE, TooLargeError, check_size
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.types import DistilledDataset
 from wmdd.exports.card import PICTURE, card, picture
@@ -22,7 +23,9 @@ from wmdd.storage.images import png_bytes
 from wmdd.storage.json import write_json
 
 _ROWS = 4096  # of a file: some 400 MB at 224 px
-_GROUP = 100  # rows that are read together
+_GROUP = 100  # rows that are compressed together
+_AT_ONCE = 16  # rows that are read at once
+_COLUMNS = ("image.bytes", "label", "weight", "logits")
 
 
 def write_parquet(distilled: DistilledDataset, manifest: Mapping[str, Any], folder: Path) -> None:
@@ -45,41 +48,87 @@ def read_parquet(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Tensor]
     """Images uint8 ``[M, C, S, S]``, labels, weights and logits of an exported data set.
 
     Raises:
-        RunError: a file is missing or damaged.
+        RunError: a file is missing or damaged, or would fill the memory.
     """
-    pyarrow = _library()
-    tables = []
-    for path in sorted(folder.glob("data/train-*.parquet")):
-        try:
-            check_size(path, EXPORT)
-            tables.append(_table(pyarrow, path))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} is damaged ({_first_line(error)}): export the run again.") from error
-    found = sum(len(table) for table in tables)
-    if found != manifest["images"]["count"]:
-        raise RunError(
-            f"{folder / 'data'} has {found} of the {manifest['images']['count']} images: export the run again."
-        )
-    table = pyarrow.concat_tables(tables)
-    images = [
-        decode_png(cell["bytes"], f"image {i} of {folder / 'data'}")
-        for i, cell in enumerate(table.column("image").to_pylist())
-    ]
+    pyarrow, where, count = _library(), folder / "data", manifest["images"]["count"]
+    files, classes, found = sorted(where.glob("train-*.parquet")), len(manifest["classes"]), 0
+    for path in files:
+        with _table(pyarrow, path, classes) as table:
+            found += table.metadata.num_rows
+    if found != count:
+        raise RunError(f"{where} has {found} of the {count!s:.20} images: export the run again.")
+    images: list[Tensor] = []
+    labels: list[int] = []
+    weights: list[float] = []
+    logits: list[Tensor] = []
+    for path in files:
+        with _table(pyarrow, path, classes) as table:
+            for rows in table.iter_batches(_rows_at_once(table.metadata), columns=list(_COLUMNS)):
+                for cell in rows.column("image").field("bytes").cast(pyarrow.large_binary()):
+                    images.append(decode_png(_content(cell), f"image {len(images)} of {where}"))
+                labels += rows.column("label").cast(pyarrow.int64()).to_pylist()
+                weights += rows.column("weight").cast(pyarrow.float32()).to_pylist()
+                values = rows.column("logits").cast(pyarrow.list_(pyarrow.float32())).to_pylist()
+                logits += torch.tensor(values, dtype=torch.float32)
     return {
-        "images": stacked(images, "images", str(folder / "data")),
-        "labels": torch.tensor(table.column("label").to_pylist(), dtype=torch.int64),
-        "weights": torch.tensor(table.column("weight").to_pylist(), dtype=torch.float32),
-        "logits": torch.tensor(table.column("logits").to_pylist(), dtype=torch.float32),
+        "images": stacked(images, "images", str(where)),
+        "labels": torch.tensor(labels, dtype=torch.int64),
+        "weights": torch.tensor(weights, dtype=torch.float32),
+        "logits": stacked(logits, "logits", str(where)),
     }
 
 
-def _table(pyarrow: Any, path: Path) -> Any:
-    """The rows of one file. Raises ``ValueError`` if it claims more than any that is written here."""
-    with pyarrow.parquet.ParquetFile(path) as file:
-        # What is repeated takes no bytes, so a file of any size may claim any number of rows.
-        if file.metadata.num_rows > _ROWS:
-            raise ValueError(f"{file.metadata.num_rows:,} rows")
-        return file.read()
+@contextmanager
+def _table(pyarrow: Any, path: Path, classes: int) -> Iterator[Any]:
+    """One file, its rows not read yet. ``RunError`` if it, or what is read of it within, is damaged."""
+    try:
+        check_size(path, EXPORT)
+        with pyarrow.parquet.ParquetFile(path) as file:
+            _check_amounts(file.metadata, classes)
+            yield file
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise RunError(f"{path} is damaged ({_first_line(error)}): export the run again.") from error
+
+
+def _check_amounts(metadata: Any, classes: int) -> None:
+    """Refuse more than is written here: what is repeated takes no bytes, so a file of any size may hold any amount.
+
+    Raises:
+        OSError: a column has too many bytes when it is unpacked.
+        ValueError: there are too many rows, or a column has more values than the rows need.
+    """
+    if metadata.num_rows > _ROWS:
+        raise ValueError(f"{metadata.num_rows:,} rows")
+    for group, chunk in _chunks(metadata):
+        if chunk.total_uncompressed_size > EXPORT:
+            raise TooLargeError(chunk.total_uncompressed_size, EXPORT)
+        name = chunk.path_in_schema.partition(".")[0]
+        if chunk.num_values > group.num_rows * (classes if name == "logits" else 1):
+            raise ValueError(f"{chunk.num_values:,} values of {name} in {group.num_rows:,} rows")
+
+
+def _rows_at_once(metadata: Any) -> int:
+    """As many as surely fit into the bytes of the largest image: no cell has more than its column."""
+    largest = max((chunk.total_uncompressed_size for _, chunk in _chunks(metadata)), default=0)
+    return min(max(IMAGE // max(largest, 1), 1), _AT_ONCE)
+
+
+def _chunks(metadata: Any) -> Iterator[tuple[Any, Any]]:
+    """The groups of rows in a file, each with every part of a column in it that is read."""
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            if chunk.path_in_schema.startswith(_COLUMNS):
+                yield group, chunk
+
+
+def _content(cell: Any) -> bytes:
+    """The bytes of an image, none where the cell is empty. Raises ``OSError`` if they are too many."""
+    content = cell.as_buffer()
+    if content is None:
+        return b""
+    if content.size > IMAGE:
+        raise TooLargeError(content.size, IMAGE)
+    return bytes(content)
 
 
 def _file(distilled: DistilledDataset, rows: slice) -> bytes:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from wmdd.core.bounded import EXPORT, check_size
 from wmdd.core.errors import RunError
-from wmdd.core.tar_headers import BoundedHeader
 from wmdd.core.types import DistilledDataset
+from wmdd.data.sound_headers import SoundHeader
 from wmdd.exports.encoded import decode_png
 from wmdd.exports.sound import stacked
 from wmdd.storage.atomic import write_bytes, write_text
@@ -44,10 +44,8 @@ def read_shards(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Tensor]:
         for name, content in _members(path):
             key, _, ending = name.partition(".")
             samples.setdefault(key, {})[ending] = content
-    if len(samples) != manifest["images"]["count"]:
-        raise RunError(
-            f"{folder} has {len(samples)} of the {manifest['images']['count']} images: export the run again."
-        )
+    if len(samples) != (count := manifest["images"]["count"]):
+        raise RunError(f"{folder} has {len(samples)} of the {count!s:.20} images: export the run again.")
     keys, where = sorted(samples), str(folder)
     images = [decode_png(samples[key]["png"], f"{key}.png in {folder}") for key in keys]
     logits = [_array(samples[key]["logits.npy"], f"{key}.logits.npy in {folder}") for key in keys]
@@ -82,7 +80,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         check_size(path, EXPORT)
-        with tarfile.open(path, "r:", tarinfo=BoundedHeader) as archive:
+        with tarfile.open(path, "r:", tarinfo=SoundHeader) as archive:
             for member in archive:
                 if member.isreg() and not member.issparse():  # a sparse one unpacks to more than its bytes
                     file = archive.extractfile(member)

@@ -43,8 +43,10 @@ def _faults(made: DistilledDataset) -> Iterator[str]:
     yield from _shape("logits", made.logits, torch.float32, (count, classes))
     if not bool(((made.labels >= 0) & (made.labels < classes)).all()):
         yield f"labels should be from 0 to {classes - 1}"
-    if not bool((made.weights >= 0).all()):
-        yield "weights should be numbers of at least 0"
+    if not bool((made.weights.isfinite() & (made.weights >= 0)).all()):
+        yield "weights should be numbers of at least 0, and finite"
+    if not bool(made.logits.isfinite().all()):
+        yield "logits should be finite numbers"
 
 
 def _shape(name: str, values: Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> Iterator[str]:

@@ -1,6 +1,9 @@
 """Archives of image folders: the same source as the folder, and a sentence for each that cannot be trusted."""
 
+import bz2
+import gzip
 import io
+import lzma
 import struct
 import tarfile
 import tracemalloc
@@ -19,6 +22,12 @@ from wmdd.data import ImageSource, load_images, open_source
 
 LAYOUT = {"train/cat": 3, "train/dog/small": 2, "train/dog/large": 1, "val/cat": 1, "val/dog": 2}
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+COMPRESS = {
+    ".tar": bytes,
+    ".tar.gz": gzip.compress,
+    ".tar.bz2": bz2.compress,
+    ".tar.xz": lambda content: lzma.compress(content, preset=0),
+}
 
 
 def source(path: Path, **settings: object) -> ImageSource:
@@ -83,9 +92,12 @@ def test_classes_at_the_top_are_split(tmp_path: Path, suffix: str) -> None:
     assert packed.fingerprint == source(folder).fingerprint
 
 
-def test_training_images_alone_keep_their_folder(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "set", {"train/a": 5, "train/b": 5})
-    assert source(pack(folder, tmp_path / "set.zip")).fingerprint == source(folder).fingerprint
+@pytest.mark.parametrize("training", ["train", "Train", "training", "TRAINING"])
+def test_training_images_alone_keep_their_folder(tmp_path: Path, training: str) -> None:
+    folder = write_folder(tmp_path / "set", {f"{training}/a": 5, f"{training}/b": 5})
+    packed, unpacked = source(pack(folder, tmp_path / "set.zip")), source(folder)
+    assert packed.name == unpacked.name == "set"
+    assert packed.fingerprint == unpacked.fingerprint
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -228,12 +240,99 @@ def test_damaged_archives(folder: Path, suffix: str, damage: str) -> None:
     assert "again" in fault(archive)
 
 
-def test_a_tar_that_is_cut_off_between_two_members(folder: Path) -> None:
-    archive = pack(folder, folder.with_suffix(".tar"))
+def tarred(folder: Path) -> tuple[bytes, int]:
+    """The folder as a tar archive, and where its last member begins."""
+    archive = pack(folder, folder.with_name("plain.tar"))
     with tarfile.open(archive) as packed:
-        last = packed.getmembers()[-1]
-    archive.write_bytes(archive.read_bytes()[: last.offset])
-    assert "is cut off" in fault(archive)
+        return archive.read_bytes(), packed.getmembers()[-1].offset
+
+
+@pytest.mark.parametrize("after", [0, 100, tarfile.BLOCKSIZE, tarfile.BLOCKSIZE + 100, 2 * tarfile.BLOCKSIZE])
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_tar_that_is_cut_off(folder: Path, suffix: str, after: int) -> None:
+    """Between two members, in a header, after it, in a file's bytes, and where the end would be marked."""
+    content, last = tarred(folder)
+    archive = folder.with_suffix(suffix)
+    archive.write_bytes(COMPRESS[suffix](content[: last + after]))
+    assert "make" in fault(archive)
+    assert "again" in fault(archive)
+
+
+@pytest.mark.parametrize("left", [0.2, 0.5, 0.9, -20, -9, -8, -4, -1])
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tar.bz2", ".tar.xz"])
+def test_a_compressed_tar_of_which_the_end_is_missing(folder: Path, suffix: str, left: float) -> None:
+    archive = pack(folder, folder.with_suffix(suffix))
+    content = archive.read_bytes()
+    archive.write_bytes(content[: int(left * len(content)) if left > 0 else int(left)])
+    assert "make it again" in fault(archive)
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6, -6])
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tar.bz2", ".tar.xz"])
+def test_a_compressed_tar_with_another_byte_in_it(folder: Path, suffix: str, place: float) -> None:
+    archive = pack(folder, folder.with_suffix(suffix))
+    content = bytearray(archive.read_bytes())
+    content[int(place * len(content)) if place > 0 else int(place)] ^= 0x10
+    archive.write_bytes(content)
+    assert "make it again" in fault(archive)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_header_in_a_tar_with_another_byte_in_it(folder: Path, suffix: str) -> None:
+    content, last = tarred(folder)
+    archive = folder.with_suffix(suffix)
+    archive.write_bytes(COMPRESS[suffix](content[:last] + bytes([content[last] ^ 1]) + content[last + 1 :]))
+    assert "is not a readable tar archive (bad checksum)" in fault(archive)
+
+
+def header(**fields: object) -> bytearray:
+    """A member's header that claims ``fields``."""
+    info = tarfile.TarInfo("a/9.png")
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return bytearray(info.tobuf(tarfile.GNU_FORMAT))
+
+
+def with_checksum(block: bytearray) -> bytes:
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_sparse_file_in_a_tar(folder: Path, suffix: str, extended: bool) -> None:
+    block = header(type=tarfile.GNUTYPE_SPARSE)
+    block[482] = extended  # more of its map is said to follow
+    content, last = tarred(folder)
+    archive = folder.with_suffix(suffix)
+    archive.write_bytes(COMPRESS[suffix](content[:last] + with_checksum(block)))
+    assert "a sparse file" in fault(archive)
+
+
+@pytest.mark.parametrize("size", [-512, 2**63, 2**70])
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_member_of_an_impossible_size(folder: Path, suffix: str, size: int) -> None:
+    content, last = tarred(folder)
+    archive = folder.with_suffix(suffix)
+    archive.write_bytes(COMPRESS[suffix](content[:last] + bytes(header(size=size)) + content[last:]))
+    assert f"a member of {size:,} bytes" in fault(archive)
+
+
+@pytest.mark.parametrize("where", ["a member", "after the end"])
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tar.bz2", ".tar.xz"])
+def test_a_bomb_is_not_unpacked(folder: Path, suffix: str, where: str) -> None:
+    content, last = tarred(folder)
+    zeros = bytes(2 * 10**7)
+    bomb = content + zeros if where == "after the end" else content[:last] + bytes(header(size=len(zeros))) + zeros
+    archive = folder.with_suffix(suffix)
+    archive.write_bytes(COMPRESS[suffix](bomb))
+    del zeros, bomb
+    assert archive.stat().st_size < 60_000
+    tracemalloc.start()
+    assert "unpacks to more than data.memory_gb (0.005)" in fault(archive, memory_gb=0.005)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
 
 
 def test_a_name_twice(folder: Path) -> None:

@@ -1,8 +1,11 @@
 """CIFAR's Python batches, generated in the published format: read without unpickling."""
 
+import _codecs
 import os
 import pickle
 import struct
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +125,42 @@ def test_batches_that_do_not_fit(tmp_path: Path, changes: dict[str, object], sen
     assert f"data_batch_2 {sentence}" in fault(tmp_path)
 
 
+class Encoded:
+    """An array whose bytes are said to be what ``_codecs.encode`` makes of ``arguments``."""
+
+    def __init__(self, arguments: object) -> None:
+        self.arguments = arguments
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return dict, (), (1, (1,), "u1", False, _Made(self.arguments))
+
+
+class _Made:
+    def __init__(self, arguments: object) -> None:
+        self.arguments = arguments
+
+    def __reduce__(self) -> tuple[object, object]:
+        return _codecs.encode, self.arguments
+
+
+@pytest.mark.parametrize("arguments", [(), (None,), ((),)])
+def test_bytes_that_are_encoded_from_nothing(tmp_path: Path, arguments: object) -> None:
+    write_cifar10(tmp_path)
+    (tmp_path / "data_batch_2").write_bytes(pickle.dumps(batch(6, 0) | {"data": Encoded(arguments)}, 2))
+    assert "data_batch_2 has no array data" in fault(tmp_path)
+
+
+def test_names_that_are_one_object_are_decoded_once(tmp_path: Path) -> None:
+    """A file of a few megabytes would take a thousand times as many."""
+    write_cifar10(tmp_path)
+    name = b"x" * 1_000_000
+    (tmp_path / "batches.meta").write_bytes(pickle.dumps({"label_names": [name] * 1000}, 4))
+    tracemalloc.start()
+    source(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 10**8
+    tracemalloc.stop()
+
+
 def test_files_that_are_missing_or_damaged(tmp_path: Path) -> None:
     write_cifar10(tmp_path)
     whole = (tmp_path / "data_batch_4").read_bytes()
@@ -154,6 +193,40 @@ def test_plain_values_come_back(protocol: int) -> None:
 def test_what_would_be_called_is_only_told() -> None:
     told = read_inert(pickle.dumps(Runs("true"), 4))
     assert told == Call(Name(f"{os.system.__module__} system"), ("true",))
+
+
+@pytest.mark.parametrize("key", [(), (1,), "nested", frozenset(), 1 + 2j])
+def test_keys_are_plain_values(key: object) -> None:
+    """To hash what is nested deep enough would end the interpreter."""
+    nested = b"\x80\2}" + b")" + b"\x85" * 300_000 + b"Ns."
+    with pytest.raises(ValueError, match=r"more than arrays|a key that is no plain value"):
+        read_inert(nested if key == "nested" else pickle.dumps({key: None}, 2))
+    assert read_inert(pickle.dumps({b"a": 1, "b": 2, 3: 4, 0.5: 5, True: 6, None: 7}, 4)) == {
+        b"a": 1, "b": 2, 3: 4, 0.5: 5, True: 6, None: 7
+    }  # fmt: skip
+
+
+def test_many_marks_take_no_longer_than_many_values() -> None:
+    start = time.monotonic()
+    read_inert(b"\x80\2" + b"N" * 20_000 + b"(t" * 20_000 + b".")
+    assert time.monotonic() - start < 5
+
+
+def test_long_names_are_not_made() -> None:
+    text = b"X" + struct.pack("<I", 10**6) + b"x" * 10**6
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="a name of 2,000,001 letters"):
+        read_inert(b"\x80\4" + text + b"q\0" + b"h\0h\0\x93" * 100 + b".")
+    assert tracemalloc.get_traced_memory()[1] < 2 * 10**7
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "content", [b"(.", b"N(.", b"N(s.", b"N(\x85.", b"N(b.", b"}(Ns.", b"t.", b"N(q\0.", b"NN(\x86t."]
+)
+def test_no_instruction_reaches_below_a_mark(content: bytes) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        read_inert(b"\x80\2" + content)
 
 
 def test_other_instructions_are_refused() -> None:

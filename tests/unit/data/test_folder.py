@@ -60,10 +60,20 @@ def test_splits_without_one_to_train_on_are_no_classes(tmp_path: Path) -> None:
     assert fault(tmp_path).endswith("has the folders test, val, but none to train on: call one train")
 
 
-def test_an_archive_beside_the_folders_is_not_the_data(tmp_path: Path) -> None:
-    write_folder(tmp_path, {"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1})
-    shutil.make_archive(str(tmp_path / "backup"), "tar", tmp_path / "train")
+@pytest.mark.parametrize(("trained", "scored"), [("train", "val"), ("Train", "Test"), ("training", "testing")])
+def test_an_archive_beside_the_folders_is_not_the_data(tmp_path: Path, trained: str, scored: str) -> None:
+    write_folder(tmp_path, {f"{part}/{name}": 1 for part in (trained, scored) for name in ("a", "b")})
+    shutil.make_archive(str(tmp_path / "backup"), "tar", tmp_path / trained)
     assert source(tmp_path).class_names == ("a", "b")
+
+
+@pytest.mark.parametrize(("one", "other"), [("Train", "train"), ("TEST", "test"), ("Val", "val")])
+def test_splits_that_differ_in_case_alone(tmp_path: Path, one: str, other: str) -> None:
+    write_folder(tmp_path, {f"{part}/{name}": 2 for part in (one, "training") for name in ("a", "b")})
+    if (tmp_path / other).exists():
+        pytest.skip("the file system tells no case apart")
+    write_folder(tmp_path, {f"{other}/{name}": 2 for name in ("a", "b")})
+    assert fault(tmp_path) == (f"{tmp_path} has the folders {one} and {other}, which differ in case alone: rename one")
 
 
 def test_train_alone_is_split(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Data sets of Hugging Face's library, written by the library itself; the hub is a folder of its cache."""
 
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -98,6 +100,24 @@ def test_one_file_is_split_whatever_its_labels_are(tmp_path: Path, label: Value,
             row = int(name.rpartition("/")[2])
             assert int(split.labels[i]) == ((row + 2) % 3 if label.dtype == "string" else row % 3)
             np.testing.assert_array_equal(split.read(i), pixels(row))
+
+
+@pytest.mark.parametrize("name", ["set[1]", "[ab]", "what?", "a*b", "{a,b}", "[!a]", "x]["])
+def test_letters_of_patterns_in_a_path_are_only_letters(tmp_path: Path, name: str) -> None:
+    """Other files, which the pattern would match, are not read in its place."""
+    for folder in (name, "set1", "a", "b", "whatx", "axb"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        rows(30, first=0 if folder == name else 40).to_parquet(tmp_path / folder / f"{folder}.parquet")
+    for path in (tmp_path / name, tmp_path / name / f"{name}.parquet"):
+        source = opened(path)
+        np.testing.assert_array_equal(source.train.read(0), pixels(int(source.train.names[0].rpartition("/")[2])))
+        assert len(source.train) == 24
+
+
+def test_a_path_from_here_is_read_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows(30).to_parquet(tmp_path / "birds [1].parquet")
+    monkeypatch.chdir(tmp_path)
+    assert len(opened("birds [1].parquet").train) == 24
 
 
 def test_parquet_that_the_library_has_not_written(tmp_path: Path) -> None:
@@ -289,6 +309,72 @@ def test_a_state_that_names_a_file_elsewhere(tmp_path: Path) -> None:
     state = tmp_path / "set" / "state.json"
     state.write_text(state.read_text().replace("data-00000", "../data-00000"))
     assert "outside the folder" in fault(tmp_path / "set")
+
+
+def outside(folder: Path, split: object) -> Path:
+    """Two splits that ``save_to_disk`` has written, of which the second is said to be ``split``."""
+    DatasetDict(train=rows(6), test=rows(3)).save_to_disk(folder / "set")
+    rows(30).save_to_disk(folder / "other")
+    DatasetDict(y=rows(30)).save_to_disk(folder / "set" / "x")
+    (folder / "set" / "dataset_dict.json").write_text(json.dumps({"splits": ["train", split]}))
+    return folder / "set"
+
+
+@pytest.mark.parametrize("split", ["x/y", "../other", "/etc", "..", ".", "", "a::b", "a\\b", "\0", "a\nb", 3, None, []])
+def test_a_split_that_is_no_folder_in_it(tmp_path: Path, split: object) -> None:
+    assert "is no name of a split" in fault(outside(tmp_path, split))
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"splits": 3}', '{"splits": null}', "[" * 100_000, "{"])
+def test_a_list_of_splits_that_is_none(tmp_path: Path, content: str) -> None:
+    folder = outside(tmp_path, "test")
+    (folder / "dataset_dict.json").write_text(content)
+    assert "cannot be read" in fault(folder)
+
+
+@pytest.mark.parametrize("name", ["dataset_dict.json", "test/state.json", "test/dataset_info.json"])
+def test_what_describes_a_set_is_not_read_without_a_bound(tmp_path: Path, name: str) -> None:
+    folder = outside(tmp_path, "test")
+    os.truncate(folder / name, 10**8)
+    assert "100,000,000 bytes" in fault(folder)
+
+
+def test_a_state_of_a_split_that_names_a_file_elsewhere(tmp_path: Path) -> None:
+    DatasetDict(train=rows(6), test=rows(3)).save_to_disk(tmp_path / "set")
+    state = tmp_path / "set" / "test" / "state.json"
+    state.write_text(state.read_text().replace("data-00000", "../train/data-00000"))
+    assert "outside the folder" in fault(tmp_path / "set")
+
+
+BAD = b"caf\xe9"
+NOT_UTF_8 = pyarrow.Array.from_buffers(
+    pyarrow.string(), 6, [None, pyarrow.py_buffer(np.arange(7, dtype=np.int32) * 4), pyarrow.py_buffer(BAD * 6)]
+)
+
+
+def test_a_class_whose_name_is_half_a_letter(tmp_path: Path) -> None:
+    rows(6).to_parquet(tmp_path / "a.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "a.parquet")
+    metadata = {"huggingface": table.schema.metadata[b"huggingface"].replace(b"bee", b"\\ud800")}
+    pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
+    assert "a.parquet has a name that is not UTF-8: rename it" in fault(tmp_path / "a.parquet")
+
+
+def test_a_label_that_is_not_utf_8(tmp_path: Path) -> None:
+    table = pyarrow.table({"image": [png(i) for i in range(6)], "label": NOT_UTF_8})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    said = fault(tmp_path / "a.parquet")
+    assert said.endswith("a.parquet has labels that are not UTF-8: write text as UTF-8")
+
+
+@pytest.mark.parametrize("content", [None, png(0)])
+def test_a_path_that_is_not_utf_8(tmp_path: Path, content: bytes | None) -> None:
+    contents = pyarrow.array([content] * 6, pyarrow.binary())
+    images = pyarrow.StructArray.from_arrays([contents, NOT_UTF_8], ["bytes", "path"])
+    table = pyarrow.table({"image": images, "label": [0, 1] * 3})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    said = fault(tmp_path / "a.parquet")
+    assert said.endswith("a.parquet has paths of images that are not UTF-8: write text as UTF-8")
 
 
 def test_without_the_library_the_extra_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Archives of NumPy arrays: the usual names, and a sentence for each that does not hold images and labels."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,24 @@ def test_files_that_are_no_npz(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "set.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"set\.npz"):
         open_source(DataConfig(source=str(tmp_path / "set.npz")))
+
+
+@pytest.mark.parametrize("name", ["x", "y", "class_names"])
+def test_a_member_that_is_no_array(tmp_path: Path, name: str) -> None:
+    np.savez(tmp_path / "whole.npz", x=images(6), y=labels(6), class_names=np.array(["a", "b", "c"]))
+    with zipfile.ZipFile(tmp_path / "whole.npz") as whole, zipfile.ZipFile(tmp_path / "set.npz", "w") as changed:
+        for member in whole.namelist():
+            changed.writestr(member, b"no array" if member == f"{name}.npy" else whole.read(member))
+    with pytest.raises(DataError, match=f"set.npz is not a readable .npz of plain arrays .{name} is no array"):
+        open_source(DataConfig(source=str(tmp_path / "set.npz")))
+
+
+@pytest.mark.parametrize("letter", [0xD800, 0xDFFF, 0x110000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_class_names_of_letters_that_there_are_not(tmp_path: Path, letter: int) -> None:
+    names = np.array([[97], [98], [letter]], "<u4").view("<U1")[:, 0]
+    assert "class_names should be a list of different strings" in fault(
+        tmp_path, x=images(6), y=labels(6), class_names=names
+    )
 
 
 def test_damaged_files_end_in_a_sentence(tmp_path: Path) -> None:
