@@ -9,18 +9,16 @@ from wmdd.data.labels import check_cases
 from wmdd.data.source import ImageSource
 from wmdd.data.tree import Tree, last_name
 
-VALIDATION_FOLDERS = ("val", "validation", "valid", "test")
+VALIDATION_FOLDERS = ("val", "validation", "valid", "test", "testing", "eval", "dev")
 TRAINING_FOLDERS = ("train", "training")
-_SCORED = (*VALIDATION_FOLDERS, "testing", "eval", "dev")
 
 
 def open_folder(tree: Tree, validation: float, seed: int) -> ImageSource:
     """The tree as a source, classes and files sorted by name; nothing is decoded yet.
 
     ``train/`` (or ``training/``, in any case) is the training folder if it contains folders (else it is a class of that
-    name). Without a folder of ``_SCORED`` beside it, the share ``validation`` of each class is held out, chosen by
-    ``seed``.
-    Raises ``DataError`` if the folder, its classes or its links are not usable.
+    name). Without a folder of ``VALIDATION_FOLDERS`` beside it, the share ``validation`` of each class is held out,
+    chosen by ``seed``. Raises ``DataError`` if the folder, its classes or its links are not usable.
     """
     check_name(tree.name, tree.where(""))
     folders = _by_name(tree)
@@ -28,7 +26,7 @@ def open_folder(tree: Tree, validation: float, seed: int) -> ImageSource:
     trained = next((folders[name] for name in TRAINING_FOLDERS if name in folders), None)
     if trained is not None and tree.subfolders(trained):
         train = _training_classes(tree, trained)
-        held_out = next((folders[name] for name in _SCORED if name in folders), None)
+        held_out = next((folders[name] for name in VALIDATION_FOLDERS if name in folders), None)
     else:
         _refuse_splits(tree, folders)
         train = _training_classes(tree, "")
@@ -42,7 +40,7 @@ def _by_name(tree: Tree) -> dict[str, str]:
     folders: dict[str, str] = {}
     for path in tree.subfolders(""):
         name = last_name(path).casefold()
-        if name in folders and name in (*TRAINING_FOLDERS, *_SCORED):
+        if name in folders and name in (*TRAINING_FOLDERS, *VALIDATION_FOLDERS):
             one, other = last_name(folders[name]), last_name(path)
             raise DataError(
                 f"{tree.where('')} has the folders {one} and {other}, which differ in case alone: rename one"
@@ -53,7 +51,7 @@ def _by_name(tree: Tree) -> dict[str, str]:
 
 def _refuse_splits(tree: Tree, folders: Mapping[str, str]) -> None:
     """Refuse to take folders of splits, of which none is to train on, for classes."""
-    if len(folders) > 1 and folders.keys() <= {*_SCORED} and all(map(tree.subfolders, folders.values())):
+    if len(folders) > 1 and folders.keys() <= {*VALIDATION_FOLDERS} and all(map(tree.subfolders, folders.values())):
         names = ", ".join(map(last_name, folders.values()))
         raise DataError(f"{tree.where('')} has the folders {names}, but none to train on: call one train")
 

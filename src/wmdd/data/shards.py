@@ -1,6 +1,7 @@
 """WebDataset shards: plain tar archives in which KEY.jpg and KEY.cls (or KEY.json) are one sample."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,19 +67,24 @@ def holds_samples(path: Path) -> bool:
 
 
 def open_shards(folder: Path, paths: Sequence[Path], validation: float, seed: int) -> ImageSource:
-    """Shards as a source. Those whose names begin with ``val``, ``valid``, ``validation`` or ``test`` are to score on.
+    """Shards as a source. Those whose names begin with one of ``VALIDATION_FOLDERS`` are to score on.
 
     Without any the share ``validation`` of each class is held out, chosen by ``seed``. Labels are whole numbers from 0;
     ``classnames.txt`` beside the shards may name the classes, a line for each. Raises ``DataError`` if something cannot
     be read or labels are missing.
     """
-    scored = [path for path in paths if path.name.startswith(VALIDATION_FOLDERS)]
+    scored = [path for path in paths if _first_word(path.name) in VALIDATION_FOLDERS]
     trained = [path for path in paths if path not in scored]
     if not trained:
         raise DataError(f"{folder} has shards to score on only: put training shards there, named train-*.tar")
     train, held_out = ShardSamples(trained), ShardSamples(scored) if scored else None
     name = folder.resolve().name if len(paths) > 1 else paths[0].name.partition(".")[0]
     return sampled_source(name, _class_names(folder / _NAMES, train.labels), train, held_out, validation, seed)
+
+
+def _first_word(name: str) -> str:
+    """``val`` of ``val-000.tar`` and of ``val000.tar``, but not of ``valley-000.tar``."""
+    return re.split(r"[^a-z]", name.lower(), maxsplit=1)[0]
 
 
 def _class_names(path: Path, labels: np.ndarray) -> tuple[str, ...]:

@@ -108,3 +108,20 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
 def test_shards_to_score_on_alone_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "val-0.tar", 6)
     assert "training shards" in fault(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_to_score_on"),
+    [
+        ("val000.tar", True),
+        ("Dev-1.tar", True),
+        ("testing-0.tar", True),
+        ("valley-0.tar", False),
+        ("devices.tar", False),
+    ],
+)
+def test_what_a_shards_name_begins_with(tmp_path: Path, name: str, is_to_score_on: bool) -> None:
+    write(tmp_path / "train-0.tar", 12)
+    write(tmp_path / name, 6, first=12)
+    source = open_source(DataConfig(source=str(tmp_path)))
+    assert len(source.validation) == (6 if is_to_score_on else 3)
