@@ -32,7 +32,7 @@ def test_faults_end_in_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "fault (1): cannot be read" in out
     assert "fault (1): is the same image to train on and to score on" in out
     assert "fault (1): is the same image in two classes" in out
-    assert err.splitlines() == [f"wmdd: {folder} has 3 fault(s): mend what is named above."]
+    assert err.splitlines() == [f"wmdd: {folder} has 3 fault(s): fix what is named above."]
 
 
 def test_what_cannot_be_opened_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def solve_uniform(
         for trial in trials:
             trial.advance(iterations, TOLERANCE if on_cpu else QUICK_TOLERANCE)
         found.append(min(trials, key=lambda trial: trial.cost).output(centres[g], order[rows] - rows.start))
-    return stack(found, 1 + restarts if on_cpu else 1, problem.points.dtype)
+    return stack(found, restarts if on_cpu else 1, problem.points.dtype)
 
 
 def random_points(points: Tensor, m: int, starts: int, generator: torch.Generator) -> list[Tensor]:

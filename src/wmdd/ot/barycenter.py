@@ -108,8 +108,8 @@ class BarycenterOutput:
 
     ``cost [G]`` (float64) is the exact W2^2 between atoms with weights and the points; ``history[g]`` the cost after
     each iteration of the winning start (it never rises), ``iterations [G]`` its length; ``converged [G]``;
-    ``restarts`` the starts tried. ``duals[g]`` certify the cost (:class:`wmdd.ot.plans.Duals`; points in the caller's
-    order).
+    ``restarts`` those asked for (``uniform`` and ``floored`` on a GPU: 1). ``duals[g]`` certify the cost
+    (:class:`wmdd.ot.plans.Duals`; points in the caller's order).
     """
 
     atoms: Tensor

@@ -102,8 +102,8 @@ def test_lines_that_are_not_usable(photos: Path, line: str, sentence: str) -> No
     [
         (
             "owl owl owl wren wren wren",
-            "train train dev train train val",
-            "line 4: split is 'dev', but should be train",
+            "train train more train train val",
+            "line 4: split is 'more', but should be train",
         ),
         ("owl owl owl wren wren wren", "train train val train train train", "has no validation images of class 'wren'"),
         ("owl owl owl wren wren wren", "val val val train train val", "to train on: it needs at least two labels"),
