@@ -79,10 +79,11 @@ def write_table(folder: Path, comparison: Comparison) -> None:
     """Gather what is finished into ``comparison.json``: sets of the teacher that all share, and whole."""
     scores, costs, machines, versions = [], [], set(), []
     shared = RunDirectory(folder / TEACHER)
+    teacher_digest = shared.stage_digest("teacher")
     for member in comparison.members():
         run = RunDirectory(folder / member.folder)
         results = _results_of(run)
-        if results is not None and run.stage_digest("teacher") == shared.stage_digest("teacher"):
+        if results is not None and run.stage_digest("teacher") == teacher_digest:
             scores += _scores_of(member, results)
             costs.append(_cost_of(run, member, results))
             machines.add(results["machine"])

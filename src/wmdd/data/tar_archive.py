@@ -12,8 +12,8 @@ from pathlib import Path
 from tarfile import TarFile, TarInfo
 
 from wmdd.core.errors import DataError
+from wmdd.core.tar_headers import SoundHeader
 from wmdd.data.archive import ArchiveTree, bytes_at, clean_name
-from wmdd.data.sound_headers import SoundHeader
 from wmdd.data.tree import is_image
 
 _Compressed = GzipFile | BZ2File | LZMAFile

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from wmdd.core.bounded import EXPORT, check_size
 from wmdd.core.errors import RunError
+from wmdd.core.tar_headers import SoundHeader
 from wmdd.core.types import DistilledDataset
-from wmdd.data.sound_headers import SoundHeader
 from wmdd.exports.encoded import decode_png
 from wmdd.exports.sound import stacked
 from wmdd.storage.atomic import write_bytes, write_text

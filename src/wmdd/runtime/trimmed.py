@@ -39,8 +39,7 @@ class TrimmedConv2d(nn.Conv2d):
 class _Taps(torch.autograd.Function):
     """``weight[:, :, rows, columns]``, whose gradient has the weight's memory layout.
 
-    Indexing fills one whole gradient for each axis, and none of them channels last, so that optimisers copy them again:
-    a third of a training step of a ResNet-18 on ten images of 32 px.
+    Indexing fills one whole gradient for each axis, and none of them channels last, so that they are copied again.
     """
 
     @staticmethod

@@ -52,7 +52,7 @@ def epoch_batches(count: int, batch_size: int, generator: Generator) -> tuple[Te
     """A random order of ``count`` rows in batches whose sizes differ by at most one and never exceed ``batch_size``.
 
     Even batches leave no last batch of a single image, on which batch norm cannot train, unless ``batch_size`` is
-    below 4.
+    below 3.
     """
     order = torch.randperm(count, generator=generator)
     return order.tensor_split(math.ceil(count / batch_size))
