@@ -6,12 +6,13 @@
 
 Several FOLDERs are comparisons with the same teacher, such as one for each number of images. They are only read. Three
 tables are printed. The first: top-1 by IPC and protocol, with the difference from random real images beside it and the
-best figures in bold. A star marks a difference of more than twice its standard error. The last columns say how close
+best figures in bold. A star marks a difference that chance alone would exceed, either way, once in twenty: by Student's
+t, 4.3 standard errors for three seeds. The last columns say how close
 images stay to real ones: the root mean square difference, in grey levels of 255, from the real images that they started
 as, where the comparison has those as a method, and from the real image of nearest features; lowest, median and highest
 over the images of seed 0 at the method's largest IPC in the first FOLDER, which the panel shows too. The second table:
-`wmdd` minus every other method, paired by seed, with the standard error; a star marks a lead of more than one standard
-error. The third: time, memory and bytes of a set, and hard-label recovery (arXiv 2505.13300).
+`wmdd` minus every other method, paired by seed, with the standard error and the same star. The third: time, memory and
+bytes of a set, and hard-label recovery (arXiv 2505.13300).
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import Any
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import t as student_t
 
 from spread import paired_difference
 from wmdd.storage.images import read_png
@@ -133,7 +135,7 @@ def lead_table(found: Sequence[Row]) -> str:
 def _lead(row: Row | None) -> str:
     if row is None or row["error"] is None:
         return "–" if row is None else f"{row['lead']:+.1f}"
-    return f"{row['lead']:+.1f} ± {row['error']:.1f}" + ("*" if row["lead"] > row["error"] else "")
+    return f"{row['lead']:+.1f} ± {row['error']:.1f}" + _star(row["lead"], row["error"], row["seeds"])
 
 
 def table(rows: Sequence[Row], differences: Mapping[str, tuple[str, str]]) -> str:
@@ -180,8 +182,13 @@ def _cell(row: Row | None, best: float) -> str:
     if row["gain"] is None:
         return top1
     error = row["gain_error"]
-    clear = error is not None and abs(row["gain"]) > 2 * error
-    return f"{top1} ({row['gain']:+.1f}{'' if error is None else f' ± {error:.1f}'}{'*' if clear else ''})"
+    shown = "" if error is None else f" ± {error:.1f}{_star(row['gain'], error, row['seeds'])}"
+    return f"{top1} ({row['gain']:+.1f}{shown})"
+
+
+def _star(difference: float, error: float, seeds: int) -> str:
+    """Marks a mean over ``seeds`` whose distance from 0 chance would exceed once in twenty (Student's t)."""
+    return "*" if abs(difference) > student_t.ppf(0.975, seeds - 1) * error else ""
 
 
 def cost_table(rows: Sequence[Row]) -> str:

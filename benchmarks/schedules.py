@@ -21,15 +21,11 @@ from wmdd.api import begin
 from wmdd.config import PROTOCOLS, Protocol
 from wmdd.runtime.progress import Reporter
 
-SCHEDULES = {
-    "published": {"lr": 1e-3, "warmup": 0.0, "stretch": 2.0},
-    "0.001-to-0": {"lr": 1e-3, "warmup": 0.0, "stretch": 1.0},
-    "wmdd": {"lr": 2e-3, "warmup": 0.1, "stretch": 1.0},
-    "wmdd-to-half": {"lr": 2e-3, "warmup": 0.1, "stretch": 2.0},
-    "0.003-to-0": {"lr": 3e-3, "warmup": 0.1, "stretch": 1.0},
-    "0.003-to-half": {"lr": 3e-3, "warmup": 0.1, "stretch": 2.0},
-    "0.006-to-0": {"lr": 6e-3, "warmup": 0.1, "stretch": 1.0},
-    "0.006-to-half": {"lr": 6e-3, "warmup": 0.1, "stretch": 2.0},
+SCHEDULES = {  # all end at 0
+    "published": {"lr": 1e-3, "warmup": 0.0},
+    "wmdd": {"lr": 2e-3, "warmup": 0.1},
+    "0.003": {"lr": 3e-3, "warmup": 0.1},
+    "0.006": {"lr": 6e-3, "warmup": 0.1},
 }
 BUDGETS = ((100, 100), (500, 20))  # steps, batch size
 

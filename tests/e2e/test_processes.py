@@ -131,6 +131,14 @@ def test_a_crew_says_once_what_is_wrong(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_crew_does_not_wait_for_what_none_of_it_makes(taught: Path) -> None:
+    done = subprocess.run(crew(2, "synthesize", taught, "-q"), capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode != 0
+    said = {line for line in done.stderr.splitlines() if line.startswith("wmdd: ")}
+    assert len(said) == 1, done.stderr
+    assert "statistics, of which" in said.pop()
+
+
 def workers(agent: subprocess.Popen[str]) -> list[int]:
     """The processes that an agent of torchrun has started."""
     return [int(pid) for pid in Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()]

@@ -58,4 +58,8 @@ def test_leads_are_paired_by_seed(methods: Any) -> None:
     scores = [score("wmdd", 0, 50), score("wmdd", 1, 70), score("dm", 1, 67), score("dm", 0, 49), score("dm", 2, 9)]
     (lead,) = methods.leads(scores)
     assert (lead["less"], lead["lead"], lead["error"], lead["seeds"]) == ("dm", 2, 1, 2)
-    assert methods.lead_table([lead]).splitlines()[-1] == "| `dm` | +2.0 ± 1.0* |"
+    assert methods.lead_table([lead]).splitlines()[-1] == "| `dm` | +2.0 ± 1.0 |", (
+        "of two seeds, 12.7 errors are chance"
+    )
+    (clear,) = methods.leads([*scores[:2], score("dm", 1, 67.9), score("dm", 0, 48)])
+    assert methods.lead_table([clear]).splitlines()[-1] == "| `dm` | +2.0 ± 0.0* |"

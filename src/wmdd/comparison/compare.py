@@ -15,6 +15,7 @@ from wmdd.pipeline.opening import open_run
 from wmdd.pipeline.resolve import resolve
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.pipeline.runner import missing_units, run_stages
+from wmdd.pipeline.stages import ALL_STAGES
 from wmdd.pipeline.stages.synthesis import SynthesisStage
 from wmdd.pipeline.workspace import Workspace
 from wmdd.runtime.progress import Reporter
@@ -26,8 +27,8 @@ SHARED = ("teacher", "statistics")
 def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> None:
     """Do what is missing of ``comparison`` in ``folder``.
 
-    Table and page are written anew after every set, so that there is something to look at early. A set that cannot be
-    made does not keep the others from being made.
+    Table and page are written anew after every set that is made, so that there is something to look at early. A set
+    that cannot be made does not keep the others from being made.
 
     Raises:
         WmddError: the settings do not suit the data or the machine, or something in the folder is damaged; or, when all
@@ -38,28 +39,33 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
     for member in members:  # what cannot be is refused before anything is made
         resolve(comparison.config_of(member), source)
     shared = open_run(RunDirectory(folder / TEACHER), comparison.shared, reporter)
-    from wmdd.report import write_comparison_page  # matplotlib: half a second, which single stages need not pay
-
     write_comparison(folder, _with_what_is_there(folder, comparison))
     run_stages(shared, SHARED)
     failed = list[str]()
     for number, member in enumerate(members, start=1):
         reporter.say(f"[{number}/{len(members)}] {member.method}, IPC {member.ipc}, seed {member.seed}")
         try:
-            _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
+            if _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter):
+                _show(folder, comparison)
         except (WmddError, MemoryError, torch.OutOfMemoryError) as error:
             if not shared.run.exists:  # it has all vanished
                 raise
             why = str(error).rstrip(".") if isinstance(error, WmddError) else "there was not enough memory for it"
             reporter.say(f"{member.folder}: {why}")
             failed.append(f"{member.folder} ({why})")
-        write_table(folder, _with_what_is_there(folder, comparison))
-        write_comparison_page(folder)
+    _show(folder, comparison)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(members)} sets in {folder} could not be made, the others are done: "
             f"{'; '.join(failed)}. To make one anew, remove its folder, and the same command goes on."
         )
+
+
+def _show(folder: Path, comparison: Comparison) -> None:
+    from wmdd.report import write_comparison_page  # matplotlib, for which the import of wmdd need not wait
+
+    write_table(folder, _with_what_is_there(folder, comparison))
+    write_comparison_page(folder)
 
 
 def _with_what_is_there(folder: Path, comparison: Comparison) -> Comparison:
@@ -76,7 +82,8 @@ def _in_one_precision(comparison: Comparison, teacher: RunDirectory, source: Ima
     )
 
 
-def _make(run: RunDirectory, config: RunConfig, shared: Workspace, reporter: Reporter) -> None:
+def _make(run: RunDirectory, config: RunConfig, shared: Workspace, reporter: Reporter) -> bool:
+    """Make what is missing of a set and its students; returns whether anything was."""
     work = open_run(run, config, reporter)
     for stage in SHARED:
         run.take_over(stage, shared.run)
@@ -87,4 +94,6 @@ def _make(run: RunDirectory, config: RunConfig, shared: Workspace, reporter: Rep
     work.lender = shared
     if missing_units(SynthesisStage(), work):
         _ = shared.train, shared.teacher  # read now, or the seconds of this set would hold those of reading them
+    unfinished = any(missing_units(stage, work) for stage in ALL_STAGES)
     run_stages(work)
+    return unfinished

@@ -14,9 +14,7 @@ class Protocol:
     """One way to train a student: AdamW, random resized crops and flips, soft or hard labels.
 
     There are ``epochs`` passes over the images, or as many more as make ``least_steps`` steps. The learning rate rises
-    in the share ``warmup`` of them, and falls along half a cosine that is stretched to ``stretch`` times the rest: 1
-    ends at 0, 2 at half of ``lr``, as the evaluators of SRe2L, RDED and WMDD have it (EDC, arXiv 2404.13733, says why:
-    few steps).
+    in the share ``warmup`` of them, and falls along half a cosine to 0.
     """
 
     name: str
@@ -27,7 +25,6 @@ class Protocol:
     least_steps: Natural = 0
     lr: Positive = 1e-3
     warmup: Annotated[float, Ge(0), Le(1)] = 0.0
-    stretch: Annotated[float, Ge(1)] = 1.0
     weight_decay: NonNegative = 0.01
     temperature: Positive = 20.0
     min_crop: Fraction = 0.08
@@ -50,18 +47,17 @@ PROTOCOLS = {
             epochs=100,
             batch_size=20,
             least_steps=500,
-            # A rate that ends at 0: students of the same images then differ less (docs/recipe.md).
             lr=2e-3,
             warmup=0.1,
         ),
-        # arXiv 2311.18531, section 5: FKD labels, 300 epochs, images weighted by their atoms.
+        # arXiv 2311.18531, section 5: FKD labels, 300 epochs, images weighted by their atoms; SRe2L's evaluator, whose
+        # learning rate ends at 0 (RDED's ends at half).
         Protocol(
             "wmdd-paper",
             "soft labels, KL at T = 20, CutMix, 300 epochs in batches of 100, barycenter weights",
             labels="soft",
             epochs=300,
             batch_size=100,
-            stretch=2.0,
             weighted=True,
         ),
         Protocol(

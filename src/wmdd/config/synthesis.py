@@ -45,7 +45,9 @@ class SynthesisConfig:
         "batch of a hundred (batch), as it is published",
     )
     statistics_of: Literal["class", "all"] = setting(
-        "class", "match the statistics of each class, or those of a whole group to those of all real images (SRe2L)"
+        "class",
+        "match the statistics of each class, or those of one image of every class in a group to those of all real "
+        "images (SRe2L)",
     )
     statistics_loss: Literal["squared", "norm"] = setting(
         "norm", "distance of the statistics: squared, or the plain norm"

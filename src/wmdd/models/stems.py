@@ -1,7 +1,8 @@
 """First layers of ResNets for small images.
 
-A 7x7 stride-2 convolution and a max-pooling leave a 32 px image with an 8 px map before the first block. As published
-for Tiny-ImageNet (arXiv 2311.18531), the small stem is one 3x3 convolution of stride 1 and no pooling.
+A 7x7 stride-2 convolution and a max-pooling leave a 32 px image with an 8 px map before the first block. The small stem
+is one 3x3 convolution of stride 1 and no pooling. (For Tiny-ImageNet arXiv 2311.18531 has 3x3 without pooling, too; in
+its released code with stride 2.)
 """
 
 from torch import nn

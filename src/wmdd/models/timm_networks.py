@@ -10,6 +10,7 @@ from torch import nn
 
 from wmdd.core.errors import ModelError
 from wmdd.models.fitting import first_sentence, refusal
+from wmdd.models.residual_branches import open_residual_branches
 from wmdd.models.torchvision_networks import torchvision_names
 
 
@@ -18,12 +19,16 @@ def build_timm(
 ) -> nn.Module:
     """Timm's untrained ``arch`` for ``num_classes`` and images ``[channels, image_size, image_size]``.
 
+    Its residual branches begin open, as those of torchvision's networks do.
+
     Raises:
         ModelError: there is no such network, neither in timm nor among the ``others`` that a caller knows, or it
             cannot take such images.
     """
     _require_known(arch, others)
-    return _create(arch, num_classes, image_size, channels)
+    network = _create(arch, num_classes, image_size, channels)
+    open_residual_branches(network)
+    return network
 
 
 def published_timm(arch: str) -> tuple[int, tuple[float, ...], tuple[float, ...]]:

@@ -33,9 +33,12 @@ def with_group(config: RunConfig, size: int) -> RunConfig:
 
 
 def fit_group(config: RunConfig, source: ImageSource) -> RunConfig:
-    """Resolved settings with the largest group up to theirs that the memory available now will hold."""
+    """Resolved settings with the largest group up to theirs that the memory available now will hold.
+
+    Where classes of a group influence one another, the group is part of the method and stays.
+    """
     most = group_of(config)
-    if most == 1 or not config.synthesis.steps:
+    if most == 1 or not config.synthesis.steps or config.synthesis.statistics_of == "all":
         return config
     rehearsal = Rehearsal(config, source)
     room = _SHARE * available_bytes(rehearsal.machine.device) - rehearsal.held

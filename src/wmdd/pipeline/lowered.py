@@ -23,7 +23,9 @@ def as_begun(run: RunDirectory, asked: RunConfig) -> RunConfig:
 
 
 def halve_group(run: RunDirectory, config: RunConfig) -> RunConfig | None:
-    """Discard what was made with the group size and write down half of it; None where it is one class.
+    """Discard what was made with the group size and write down half of it.
+
+    None where it is one class, or where the group is part of the method.
 
     Raises:
         RunError: other processes are making groups of that size. Nothing has changed.
@@ -31,7 +33,7 @@ def halve_group(run: RunDirectory, config: RunConfig) -> RunConfig | None:
     size, written = group_of(config), group_of(run.config())
     if written < size:  # another process was first
         return with_group(config, written)
-    if size == 1:
+    if size == 1 or config.synthesis.statistics_of == "all":
         return None
     first = _lowered_from(run) or size
     smaller = with_group(config, size // 2)

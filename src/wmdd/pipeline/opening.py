@@ -1,5 +1,6 @@
 """Beginning a run, or going on with one: its settings and its data have to be those that it was begun with."""
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
     ``redo`` names a stage to discard first, with everything after it.
 
     Raises:
-        RunError: the folder holds something else, another dataset, or stages made with other settings.
+        RunError: the folder holds something else, another dataset, or stages made with other settings, or this is a
+            worker process that imports the program that is at work already.
         SettingsError: the settings do not suit the data or the machine.
     """
+    _refuse_import_by_a_worker()
     began = run.exists
     if redo is not None and redo not in STAGES:
         raise SettingsError(f"--redo is {redo!r}, but should be a stage: {', '.join(STAGES)}.")
@@ -55,6 +58,15 @@ def open_run(run: RunDirectory, config: RunConfig, reporter: Reporter, redo: str
     work = Workspace(run, config, reporter)
     work.__dict__["source"] = source  # already open: fill the cached property
     return work
+
+
+def _refuse_import_by_a_worker() -> None:
+    """Where processes are not forked, a loader's workers import the main program, and would begin its runs again."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RunError(
+            "a worker process imports the program that called wmdd, and so came to the same call: "
+            'put that call under `if __name__ == "__main__":`.'
+        )
 
 
 def ready(asked: RunConfig, resolved: RunConfig, source: ImageSource, *, teacher_made: bool = False) -> RunConfig:

@@ -12,6 +12,7 @@ report/index.html  the page
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -161,9 +162,14 @@ class RunDirectory:
         self._record_path(stage, unit).unlink(missing_ok=True)
         self._verified.discard((stage, unit))
 
-    def tidy(self, stage: str) -> None:
-        """Remove what killed processes left of a stage that is finished."""
-        shutil.rmtree(self.folder(stage) / "unfinished", ignore_errors=True)
+    def tidy(self, stage: str, units: Iterable[str]) -> None:
+        """Remove what killed processes left of finished units; others may be making more of the same stage."""
+        for path in (paths := [self.savepoint_path(stage, unit) for unit in units]):
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in paths}:
+            remove_abandoned(folder)
+            with suppress(OSError):  # not empty, or not there
+                folder.rmdir()
 
     def remove_abandoned(self) -> None:
         """Remove the temporary files of processes that were killed."""

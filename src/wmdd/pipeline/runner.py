@@ -34,7 +34,8 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 def run_stages(work: Workspace, names: Sequence[str] = STAGES, shard: Shard | None = None) -> None:
     """Do what is missing of the named stages, in order; a damaged unit is said to be so, and made again.
 
-    The last stages of a run in shards, and all processes of a crew, wait for what the others make.
+    The last stages of a run in shards, and all processes of a crew, wait for what the others make, if any of them is
+    to make it.
 
     Raises:
         RunError: an earlier stage is unfinished, a finished unit was made from other inputs, or one cannot be made.
@@ -44,8 +45,8 @@ def run_stages(work: Workspace, names: Sequence[str] = STAGES, shard: Shard | No
     for stage in ALL_STAGES:
         if stage.name in names:
             for needed in stage.needs:
-                _require_finished(_stage(needed), stage, work, waits=waits)
-            if waits and stage.name == "evaluation":
+                _require_finished(_stage(needed), stage, work, waits=waits and needed in names)
+            if waits and stage.name == "evaluation" and "relabel" in names:
                 _wait_for(_stage("relabel"), work)
             if _run_within_memory(stage, work, shard) and work.crew.leads:
                 _gather(work, stage.name == "teacher")
@@ -138,7 +139,7 @@ def _run_stage(stage: Stage, work: Workspace, shard: Shard) -> int:
             f"{'; '.join(failed)}: lower the learning rate, with `--redo {stage.name}`, or use float32."
         )
     if not missing_units(stage, work) and work.crew.leads:
-        work.run.tidy(stage.name)
+        work.run.tidy(stage.name, [unit.name for unit in units])
     if units:
         elsewhere = len(mine) - fresh
         work.reporter.say(f"{stage.name}: {fresh} of {len(mine)} unit(s) made, {elsewhere} there already")

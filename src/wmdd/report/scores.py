@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, pi, sqrt
+from math import sqrt
 from statistics import mean, stdev
 from typing import Any
 
@@ -110,7 +110,7 @@ def spelled_out(recipe: dict[str, Any]) -> str:
         f"{recipe.get('epochs')} epochs with batch size {recipe.get('batch_size')}",
         f"AdamW with learning rate {recipe.get('lr', 0):g} and weight decay {recipe.get('weight_decay', 0):g}",
         *([f"warm-up over {100 * recipe['warmup']:g} % of the steps"] if recipe.get("warmup") else []),
-        f"cosine decay to {50 * (1 + cos(pi / recipe.get('stretch', 1))):.0f} % of the learning rate",
+        "cosine decay to 0",
         f"crops of at least {100 * recipe.get('min_crop', 0):g} % of the area",
     ]
     parts += ["CutMix"] * bool(recipe.get("cutmix"))

@@ -145,9 +145,14 @@ def _meet() -> None:
     """Join the others: numbers of the CPU go by gloo, gradients of GPUs by NCCL.
 
     Raises:
-        SettingsError: the environment does not say where.
+        SettingsError: the environment does not say where, or they have met by a backend without numbers of the CPU.
     """
     if dist.is_initialized():
+        if "cpu:" not in dist.get_backend_config():
+            raise SettingsError(
+                f"the processes have met by {dist.get_backend()!r} alone: "
+                "begin with `torch.distributed.init_process_group('cpu:gloo,cuda:nccl')`, or leave it to wmdd."
+            )
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
@@ -162,11 +167,12 @@ def _meet() -> None:
 def crew_at_work() -> Iterator[Crew]:
     """The crew of this process while the block lasts.
 
+    One that fails does not take leave of the others: NCCL would wait for them, as they wait for it. Its process ends,
+    and torchrun ends the rest.
+
     Raises:
         SettingsError: as of :func:`find_crew`.
     """
-    try:
-        yield find_crew()
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
+    yield find_crew()
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -4,6 +4,7 @@ A small batch keeps a GPU waiting for the hundreds of operations that Python han
 are replayed together. On a CPU nothing is recorded.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -44,16 +45,15 @@ def graph_training(network: nn.Module, shape: tuple[int, ...], machine: Machine)
     if not _records(machine):
         return
     _expect_other_streams()
+    gc.collect()  # a recorded network refers to itself: only so is the memory of the one before given back
     network.train()
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     blank = machine.layout(torch.zeros(shape, device=machine.device, dtype=machine.dtype))
-    plain = network.forward
     try:
         with machine.autocast():
             torch.cuda.make_graphed_callables(network, (blank,), num_warmup_iters=_WARM_UPS)
     except RuntimeError:
         torch.cuda.synchronize(machine.device)
-        network.forward = plain
     with torch.no_grad():
         for name, buffer in network.named_buffers():
             buffer.copy_(buffers[name])

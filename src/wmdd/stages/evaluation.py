@@ -94,7 +94,6 @@ def train_student(
         lr=protocol.lr,
         total_steps=total_steps(protocol.epochs, len(images), protocol.batch_size),
         warmup=protocol.warmup,
-        stretch=protocol.stretch,
         crew=crew,
     )
     trainer.begin(savepoint)

@@ -5,7 +5,7 @@ For every class k on its own, over random views of its m images s_kj with weight
     L_k = L_feature(h(s_k), z_k) + lambda L_BN(moments(s_k; w_k), real moments_k) + gamma CE(f(s_k), k)
 
 or with a divergence of the measures on ``h(s_k)`` and on the real features of the class as L_feature, or with the
-statistics of all classes' images together in L_BN (SRe2L, arXiv 2306.13092).
+statistics of one image of each class together in L_BN (SRe2L, arXiv 2306.13092).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -163,11 +163,20 @@ def _losses(
 
 
 def _statistics(images: LayerMoments, weights: Tensor, real: LayerMoments, config: SynthesisConfig) -> Tensor:
-    """The statistics loss ``[G]``; of all classes together it is the same for each."""
+    """The statistics loss ``[G]``; of all classes together it is the same for each.
+
+    SRe2L optimises one image of each class at a time. So image j of every class is pooled with the others' image j, and
+    the loss is the mean over j: no image can make up for another of its class.
+    """
     if config.statistics_of == "class":
         return statistics_loss(images, weights, real, config.statistics_loss)
-    together = weights.view(1, -1) / len(weights)
-    return statistics_loss(images, together, real, config.statistics_loss).expand(len(weights))
+    order = torch.arange(weights.numel(), device=weights.device).view(weights.shape).t().flatten()
+    batches = {name: Moments(mean[order], var[order]) for name, (mean, var) in images.items()}
+    shares = weights.t() / weights.sum(dim=0)[:, None]
+    aims = {
+        name: Moments(mean.expand(len(shares), -1), var.expand(len(shares), -1)) for name, (mean, var) in real.items()
+    }
+    return statistics_loss(batches, shares, aims, config.statistics_loss).mean().expand(len(weights))
 
 
 def _backward(

@@ -33,14 +33,11 @@ def silent(step: int, total: int, **values: float | Tensor) -> None:
     """A :class:`Log` that keeps nothing."""
 
 
-def cosine(progress: float, warmup: float = 0.0, stretch: float = 1.0) -> float:
-    """The share of the peak learning rate at ``progress`` in [0, 1]: linear warm-up, then half a cosine to 0.
-
-    The cosine takes ``stretch`` times as long as there is, so that 2 ends at half of the peak.
-    """
+def cosine(progress: float, warmup: float = 0.0) -> float:
+    """The share of the peak learning rate at ``progress`` in [0, 1]: linear warm-up, then half a cosine to 0."""
     if progress < warmup:
         return progress / warmup
-    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup) / stretch))
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
 def total_steps(epochs: int, count: int, batch_size: int) -> int:
@@ -79,7 +76,6 @@ class Trainer:
     lr: float
     total_steps: int
     warmup: float = 0.0
-    stretch: float = 1.0
     crew: Crew = ALONE
     step: int = 0
     epoch: int = 0
@@ -110,7 +106,7 @@ class Trainer:
         self._watch.see(self.step + 1, loss)
         for group in self.optimizer.param_groups:
             progress = (self.step + (1 if self.warmup else 0)) / self.total_steps
-            group["lr"] = self.lr * cosine(progress, self.warmup, self.stretch)
+            group["lr"] = self.lr * cosine(progress, self.warmup)
         self.network.zero_grad(set_to_none=True)
         (loss * self.crew.share(count)).backward()
         for parameter, stored in zip(self._parameters, self._stored, strict=True):

@@ -1,5 +1,6 @@
 """Locks of files that end with the process that holds them, whatever ends it."""
 
+import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -63,10 +64,6 @@ def claim(path: Path) -> Claim | None:
 
 def lock(handle: int, *, wait: bool = False) -> bool:
     """Lock an open file; False where another process has locked it, and this one is not to ``wait``."""
-    if os.name != "posix":  # nothing is ever locked there, and nothing left behind is cleaned up
-        return True
-    import fcntl
-
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -86,10 +83,6 @@ def remove_abandoned(folder: Path) -> None:
 
 
 def _remove_unlocked(path: Path) -> None:
-    if os.name != "posix":
-        return
-    import fcntl
-
     handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error means that someone holds it, or may

@@ -48,6 +48,20 @@ def test_the_imagenet_stem_is_timms() -> None:
     assert {k: v.shape for k, v in network.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
 
 
+@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "resnetv2_50", "regnety_002", "resnet26t", "cspresnet50"])
+def test_residual_branches_take_part_from_the_first_step(arch: str) -> None:
+    network = build_network(arch, 5, 64, "imagenet")
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    assert norms
+    assert all(norm.weight.eq(1).all() for norm in norms), "as in torchvision"
+
+
+def test_the_scales_of_other_norms_are_timms() -> None:
+    with seeded(0, "weights"):
+        ours = build_network("swinv2_cr_tiny_ns_224", 5, 64, "imagenet")
+    assert any(not norm.weight.any() for norm in ours.modules() if isinstance(norm, nn.LayerNorm)), "it trains from 0"
+
+
 def test_the_stem_concerns_resnets_only() -> None:
     for arch in ("mobilenetv3_small_050", "regnetx_002", "convnext_atto"):
         with seeded(0, "weights"):

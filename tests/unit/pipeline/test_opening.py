@@ -1,5 +1,6 @@
 """Beginning a run and going on with it: settings of several processes, and what was automatic."""
 
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,14 @@ def test_whoever_is_second_takes_over_what_the_first_found_out(
     work = open_run(RunDirectory(tmp_path / "run"), small, Reporter(quiet=True))
     for config in (work.config, RunDirectory(tmp_path / "run").config()):
         assert (config.runtime.precision, config.runtime.threads) == ("float32", 3)
+
+
+def test_a_worker_that_imports_the_program_begins_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would wait for what the process that started it is making, and that one for it."""
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)  # as python has it then
+    with pytest.raises(RunError, match='put that call under `if __name__ == "__main__":`'):
+        open_run(RunDirectory(tmp_path / "run"), parse({}), Reporter(quiet=True))
+    assert not (tmp_path / "run").exists()
 
 
 def test_settings_stay_while_another_process_is_at_work(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_it_says_what_was_done(page):
         "Mean ± standard deviation over seeds (n − 1 in the denominator).",
         "Diamonds are means with their standard errors.",
         "soft labels, KL divergence at temperature 20, 500 epochs with batch size 20, AdamW with learning rate 0.002 "
-        "and weight decay 0.01, warm-up over 10 % of the steps, cosine decay to 0 % of the learning rate, "
+        "and weight decay 0.01, warm-up over 10 % of the steps, cosine decay to 0, "
         "crops of at least 8 % of the area, CutMix.",
         "These images start from real training images and stay close to them.",
         "6 of 6 classes converged, mean cost 1.5 (on average 37.5\xa0% of the class's variance).",

@@ -86,24 +86,21 @@ def test_a_state_without_its_optimizer_would_not_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("progress", "warmup", "stretch", "share"),
+    ("progress", "warmup", "share"),
     [
-        (0, 0, 1, 1),
-        (0.5, 0, 1, 0.5),
-        (1, 0, 1, 0),
-        (1 / 3, 0, 1, 0.75),
-        (0, 0.2, 1, 0),
-        (0.1, 0.2, 1, 0.5),
-        (0.2, 0.2, 1, 1),
-        (0.6, 0.2, 1, 0.5),
-        (1, 0.2, 1, 0),
-        (1, 0, 2, 0.5),
-        (2 / 3, 0, 2, 0.75),
-        (1, 0.2, 2, 0.5),
+        (0, 0, 1),
+        (0.5, 0, 0.5),
+        (1, 0, 0),
+        (1 / 3, 0, 0.75),
+        (0, 0.2, 0),
+        (0.1, 0.2, 0.5),
+        (0.2, 0.2, 1),
+        (0.6, 0.2, 0.5),
+        (1, 0.2, 0),
     ],
 )
-def test_the_schedule(progress: float, warmup: float, stretch: float, share: float) -> None:
-    assert cosine(progress, warmup, stretch) == pytest.approx(share, abs=1e-12)
+def test_the_schedule(progress: float, warmup: float, share: float) -> None:
+    assert cosine(progress, warmup) == pytest.approx(share, abs=1e-12)
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.25])
