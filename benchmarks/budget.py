@@ -4,8 +4,8 @@
     wmdd compare COMPARISON --data ... --methods $(ls FOLDER/*.yaml | paste -sd,)
 
 A file holds what the method ships with, but N steps of synthesis where that is more, and the learning rate that
-`benchmarks/recipe.py --trials others --json FILE` found best on held-out training images. Of a method that several
-FILEs have, the last one counts.
+`benchmarks/recipe.py --trials others --json FILE` found best on held-out training images, if it is ahead of the shipped
+one by more than two students of the same images differ. Of a method that several FILEs have, the last one counts.
 """
 
 import argparse
@@ -19,6 +19,8 @@ from wmdd.storage.json import read_json
 
 MOST_STEPS = 500  # what two cores have time for
 LR_FACTORS = {"third": 1 / 3, "same": 1.0, "triple": 3.0}
+NOISE = 1.2
+"""Points of top-1 by which two single students differ by chance (docs/recipe.md)."""
 
 
 def main() -> None:
@@ -53,13 +55,17 @@ def trial(method: str, name: str) -> str:
 
 
 def best_factors(path: Path) -> dict[str, float]:
-    """By method, the factor of the learning rate whose trial has the highest top-1 in the record at ``path``."""
+    """By method, the factor of the learning rate whose trial has the highest top-1 in the record at ``path``.
+
+    Within the noise the method's own rate stays.
+    """
     top1 = {note["what"].partition(",")[0]: note["top1"] for note in read_json(path)["notes"] if "top1" in note}
     found = {}
     for method in METHODS:
         known = {name: top1[trial(method, name)] for name in LR_FACTORS if trial(method, name) in top1}
         if known:
-            found[method] = LR_FACTORS[max(known, key=lambda name: known[name])]
+            best = max(known, key=lambda name: known[name])
+            found[method] = LR_FACTORS[best if known[best] > known["same"] + NOISE else "same"]
     return found
 
 

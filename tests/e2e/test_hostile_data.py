@@ -328,10 +328,6 @@ def test_hostile_data_are_refused(
     assert not (tmp_path / "ran").exists()
 
 
-def test_hostile_data_are_many() -> None:
-    assert len(HOSTILE) >= 15
-
-
 def test_a_checkpoint_with_code_in_it(colours: Path, tmp_path: Path, refused: Refused) -> None:
     torch.save({"state_dict": Touch(tmp_path / "ran")}, tmp_path / "w.pt")
     words = ["run", tmp_path / "run", "--data", colours, *TINY, "--teacher.checkpoint", tmp_path / "w.pt"]

@@ -10,6 +10,9 @@ from torch.utils.data import DataLoader
 
 import wmdd
 from wmdd.cli.main import main
+from wmdd.comparison.settings import METHODS
+from wmdd.config.load import parse
+from wmdd.config.presets import method_settings
 
 EPOCHS = 60
 SETTINGS = {
@@ -80,21 +83,21 @@ def test_evaluate_adds_students_seeds_and_protocols_without_redoing(run: Path) -
 
 
 def test_labels_made_online_score_like_stored_ones(run: Path, tmp_path: Path) -> None:
-    data = wmdd.load(run)
     online = tmp_path / "online"
-    source = run.parent / "my digits"
-    settings = {**SETTINGS, "evaluation.labels": "online", "runtime.precision": "float32", "evaluation.seeds": [0]}
-    wmdd.distill(source, online, ipc=5, settings=settings)
+    settings = {**SETTINGS, "evaluation.labels": "online", "evaluation.seeds": [0]}
+    wmdd.distill(run.parent / "my digits", online, ipc=5, settings=settings)
     assert not (online / "artifacts/relabel").exists()
     assert json.loads((online / "results.json").read_text())["bytes"]["labels"] == 0
-    assert len(wmdd.load(online)) == len(data)
+    assert torch.equal(wmdd.load(online).images, wmdd.load(run).images)
+    stored, made = (
+        {s["method"]: s["top1"] for s in json.loads((path / "results.json").read_text())["scores"] if s["seed"] == 0}
+        for path in (run, online)
+    )
+    assert made == pytest.approx(stored, abs=10), "of 60 images: labels differ by the rounding of what is stored"
 
 
 def test_verbs_one_by_one_and_info(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = str(tmp_path / "own")
-    words = [word for name, value in SETTINGS.items() for word in _flag(name, value)]
-    essentials = [word for word in words if word.startswith(("--data", "--image", "--teacher"))]
-    assert essentials
     data = str(run.parent / "my digits")
     assert main(["teacher", own, "--data", data, "--image-size", "16", "--teacher-epochs", "8",
                  "--teacher.batch_size", "20", "--ipc", "2", "--runtime.threads", "1", "-q"]) == 0  # fmt: skip
@@ -123,25 +126,20 @@ def test_verbs_one_by_one_and_info(run: Path, tmp_path: Path, capsys: pytest.Cap
     assert "0 of" not in capsys.readouterr().out
 
 
-def _flag(name: str, value: object) -> list[str]:
-    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-    return [f"--{name}", text]
-
-
-@pytest.mark.parametrize("preset", ["wmdd", "wmdd-paper", "imagenette-64px"])
-def test_every_preset_runs(preset: str, run: Path, tmp_path: Path) -> None:
-    settings = {
-        "data.image_size": 16,
-        "teacher.epochs": 12,
-        "teacher.batch_size": 20,
-        "synthesis.steps": 2,
-        "evaluation.epochs": 2,
-        "evaluation.seeds": [0],
-        "runtime.threads": 1,
-    }
-    distilled = wmdd.distill(run.parent / "my digits", tmp_path / "run", preset=preset, ipc=2, settings=settings)
-    assert len(distilled) == 8
-    assert (tmp_path / "run/report/index.html").is_file()
+def test_every_method_makes_a_set(run: Path, tmp_path: Path) -> None:
+    """All in one comparison, with two steps where there are more."""
+    methods = {name: method_settings(name) for name in METHODS}
+    for own in methods.values():
+        if parse(own).synthesis.steps:
+            own.setdefault("synthesis", {})["steps"] = 2
+    settings = {name: SETTINGS[name] for name in ("data.image_size", "teacher.batch_size", "runtime.threads")}
+    settings |= {"teacher.epochs": 4, "evaluation.epochs": 2, "evaluation.protocols": ["hard-label"]}
+    found = wmdd.compare(run.parent / "my digits", tmp_path, methods=methods, ipc=[2], seeds=1, settings=settings)
+    assert {row["method"] for row in found["rows"]} == set(METHODS)
+    sets = {name: wmdd.load(tmp_path / "sets" / name / "ipc-002" / "seed-0").images for name in METHODS}
+    assert {images.shape for images in sets.values()} == {(8, 3, 16, 16)}
+    assert all(not torch.equal(images, sets["random"]) for name, images in sets.items() if name != "random")
+    assert (tmp_path / "report/index.html").is_file()
 
 
 @pytest.mark.skipif(not IMAGENETTE.is_file(), reason="needs imagenette128.zip beside the project")
