@@ -41,11 +41,12 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
     shared = open_run(RunDirectory(folder / TEACHER), comparison.shared, reporter)
     write_comparison(folder, _with_what_is_there(folder, comparison))
     run_stages(shared, SHARED)
-    failed = list[str]()
+    failed, shown = list[str](), False
     for number, member in enumerate(members, start=1):
         reporter.say(f"[{number}/{len(members)}] {member.method}, IPC {member.ipc}, seed {member.seed}")
         try:
-            if _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter):
+            shown = _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
+            if shown:
                 _show(folder, comparison)
         except (WmddError, MemoryError, torch.OutOfMemoryError) as error:
             if not shared.run.exists:  # it has all vanished
@@ -53,7 +54,9 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
             why = str(error).rstrip(".") if isinstance(error, WmddError) else "there was not enough memory for it"
             reporter.say(f"{member.folder}: {why}")
             failed.append(f"{member.folder} ({why})")
-    _show(folder, comparison)
+            shown = False
+    if not shown:
+        _show(folder, comparison)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(members)} sets in {folder} could not be made, the others are done: "

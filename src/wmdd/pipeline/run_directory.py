@@ -164,12 +164,12 @@ class RunDirectory:
 
     def tidy(self, stage: str, units: Iterable[str]) -> None:
         """Remove what killed processes left of finished units; others may be making more of the same stage."""
-        for path in (paths := [self.savepoint_path(stage, unit) for unit in units]):
-            path.unlink(missing_ok=True)
-        for folder in {path.parent for path in paths}:
-            remove_abandoned(folder)
-            with suppress(OSError):  # not empty, or not there
-                folder.rmdir()
+        for unit in units:
+            self.savepoint_path(stage, unit).unlink(missing_ok=True)
+        folder = self.savepoint_path(stage, "any").parent
+        remove_abandoned(folder)
+        with suppress(OSError):  # not empty, or not there
+            folder.rmdir()
 
     def remove_abandoned(self) -> None:
         """Remove the temporary files of processes that were killed."""
