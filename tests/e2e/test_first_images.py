@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from coloured_images import TINY, Refused
 from safetensors.torch import load_file
 
@@ -82,22 +81,6 @@ def test_stitched_patches_and_global_statistics_by_the_command_line(finished: Pa
 def test_nothing_to_minimise_is_refused(colours: Path, tmp_path: Path, refused: Refused) -> None:
     words = ["run", tmp_path / "run", "--data", colours, "--synthesis.feature", "0", "--synthesis.statistics", "0"]
     refused(words, "synthesis has nothing to minimise", "synthesis.cross_entropy")
-
-
-def test_runs_that_are_older_than_a_setting_are_finished_still(
-    finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    younger = ("seed", "feature", "statistics_of", "statistics_per", "patch_grid", "min_crop_start")
-    config = yaml.safe_load((finished / "config.yaml").read_text())
-    config["synthesis"] = {name: value for name, value in config["synthesis"].items() if name not in younger}
-    del config["evaluation"]["random_real"]
-    del config["teacher"]["pretrained"]
-    del config["data"]["convert"]
-    (finished / "config.yaml").write_text(yaml.safe_dump(config))
-    before = {path: path.stat().st_mtime_ns for path in finished.rglob("artifacts/**/*")}
-    assert main(["run", str(finished)]) == 0
-    assert "synthesis: 0 of 1 unit(s) made, 1 there already" in capsys.readouterr().err
-    assert {path: path.stat().st_mtime_ns for path in finished.rglob("artifacts/**/*")} == before
 
 
 def test_lambda_of_a_batch_is_shared_by_its_classes(finished: Path) -> None:

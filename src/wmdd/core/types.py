@@ -119,7 +119,7 @@ class Barycenters:
     """Per-class barycenters: ``atoms [K, m, D]``, ``weights [K, m]`` (rows on the simplex), ``cost [K]`` (W2 squared).
 
     ``iterations [K]`` and ``converged [K]`` say how the solver ended; ``history[k]`` is its cost after each iteration.
-    ``curve`` says what other numbers of atoms would cost (of runs that older versions made, at no number: S = 0).
+    ``curve`` says what other numbers of atoms would cost.
     """
 
     atoms: Tensor
@@ -134,9 +134,7 @@ class Barycenters:
 
     @property
     def share_left(self) -> Tensor:
-        """``cost`` over the variance of each class, ``[K]``: what its atoms do not explain; NaN where not known."""
-        if not len(self.curve.ipc):
-            return torch.full_like(self.cost, torch.nan)
+        """``cost`` over the variance of each class, ``[K]``: what its atoms do not explain; NaN where both are 0."""
         return self.cost / self.curve.cost[:, 0]
 
     def __repr__(self) -> str:

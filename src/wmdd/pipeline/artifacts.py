@@ -161,7 +161,7 @@ def write_barycenters(path: Path, found: Barycenters) -> None:
 
 
 def load_barycenters(run: RunDirectory, classes: Sequence[int]) -> Barycenters:
-    """The barycenters of ``classes``, in that order; without a curve where an older version made one of their units."""
+    """The barycenters of ``classes``, in that order."""
     rows: dict[int, tuple[dict[str, Tensor], int, dict[str, str]]] = {}
     for record in run.outputs("barycenters", classes):
         tensors, metadata = read_tensors(run.file(record, ".safetensors"))
@@ -171,10 +171,7 @@ def load_barycenters(run: RunDirectory, classes: Sequence[int]) -> Barycenters:
         return torch.stack([rows[k][0][name][rows[k][1]] for k in classes])
 
     histories = [rows[k][0]["history"][rows[k][1]] for k in classes]
-    curved = all("curve_cost" in tensors for tensors, _, _ in rows.values())
-    unknown = CostCurve(torch.zeros(0, dtype=torch.int64), torch.zeros(len(classes), 0, dtype=torch.float64))
-    curve = CostCurve(rows[classes[0]][0]["curve_ipc"], stack("curve_cost")) if curved else unknown
-    metadata = rows[classes[0]][2]
+    first, _, metadata = rows[classes[0]]
     return Barycenters(
         atoms=stack("atoms"),
         weights=stack("weights"),
@@ -182,7 +179,7 @@ def load_barycenters(run: RunDirectory, classes: Sequence[int]) -> Barycenters:
         iterations=stack("iterations"),
         converged=stack("converged"),
         history=tuple(tuple(row[~row.isnan()].tolist()) for row in histories),
-        curve=curve,
+        curve=CostCurve(first["curve_ipc"], stack("curve_cost")),
         method=metadata["method"],
         seed=int(metadata["seed"]),
     )

@@ -146,8 +146,7 @@ def _refuse_changes(run: RunDirectory, old: RunConfig, new: RunConfig, before: s
 def _changed(old: RunConfig, new: RunConfig) -> list[str]:
     """The dotted names of what differs."""
     was, now = dotted(old), dotted(new)
-    # A setting that is "auto" in a run is younger than the run, which knew no other value than the one it resolves to.
-    return [name for name in now if now[name] != was.get(name) and was.get(name) != "auto"]
+    return [name for name in now if now[name] != was.get(name)]
 
 
 def concerns(stage: Stage, name: str) -> bool:

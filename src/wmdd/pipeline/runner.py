@@ -278,25 +278,7 @@ class _Job:
         return f"{self.unit.name}: {error.about(self.work.class_names)}{kept}"
 
 
-_BEFORE = {
-    "data.channels": 3,
-    "synthesis.feature": 1.0,
-    "synthesis.statistics_of": "class",
-    "synthesis.statistics_per": "class",
-    "synthesis.min_crop_start": None,
-    "teacher.pretrained": False,
-}
-"""Settings that came later, and what held before: a unit made without them is still the one that is wanted."""
-
-
 def _key(stage: Stage, unit: Unit, work: Workspace, inputs: dict[str, str]) -> str:
     """Hash of all that a unit's result depends on."""
-    known = {**_BEFORE, "synthesis.seed": work.config.seed}
-    if work.config.synthesis.init != "patches":  # then nothing is made of them
-        known["synthesis.patch_grid"] = work.config.synthesis.patch_grid
-    settings = {
-        name: value
-        for name, value in dotted(work.config).items()
-        if concerns(stage, name) and not (name in known and known[name] == value)
-    }
+    settings = {name: value for name, value in dotted(work.config).items() if concerns(stage, name)}
     return digest([stage.name, unit.name, unit.covers, settings, inputs, work.source.fingerprint])

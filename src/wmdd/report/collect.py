@@ -42,7 +42,7 @@ class Barycenters:
     """Those of the finished classes: ``cost [G]``, ``iterations [G]``, ``converged [G]``, ``weights [G, m]``.
 
     ``history[g]`` is the cost after each iteration; ``curve_cost [G, S]`` what ``curve_ipc [S]`` atoms of free weights
-    would cost (NaN where a class has fewer features; S = 0 where an older version made the run).
+    would cost (NaN where a class has fewer features).
     """
 
     classes: tuple[int, ...]
@@ -62,9 +62,7 @@ class Barycenters:
 
     @property
     def variance(self) -> Array:
-        """The variance ``[G]`` of each class, which is its cost with one atom; NaN where it is zero or not known."""
-        if not len(self.curve_ipc):
-            return np.full(len(self.classes), np.nan)
+        """The variance ``[G]`` of each class, which is its cost with one atom; NaN where it is zero."""
         return np.where(self.curve_cost[:, 0] > 0, self.curve_cost[:, 0], np.nan)
 
     @property
@@ -232,25 +230,20 @@ def _read_score(path: Path) -> Score:
 
 def _read_barycenters(path: Path, units: Sequence[UnitRecord]) -> Barycenters | None:
     rows: dict[int, tuple[Array, ...]] = {}
-    curves: dict[int, Array] = {}
     curve_ipc, method = np.zeros(0, dtype=np.int64), ""
+    names = ("cost", "iterations", "converged", "weights", "curve_cost", "history", "curve_ipc")
     for unit in units:
         file = next(_inside(path, name) for name in unit.files)
-        tensors = read_tensors(file, ("cost", "iterations", "converged", "weights", "history"))
+        tensors = read_tensors(file, names)
+        curve_ipc = tensors.pop("curve_ipc")
         rows |= dict(zip(unit.classes, zip(*tensors.values(), strict=True), strict=True))
         with safe_open(file, framework="numpy") as opened:
             method = (opened.metadata() or {}).get("method", "")
-            if "curve_cost" in opened.keys():  # noqa: SIM118 - not a dictionary
-                curve_ipc = opened.get_tensor("curve_ipc")
-                curves |= dict(zip(unit.classes, opened.get_tensor("curve_cost"), strict=True))
     if not rows:
         return None
     classes = tuple(sorted(rows))
-    cost, iterations, converged, weights = (np.stack([rows[k][i] for k in classes]) for i in range(4))
-    history = tuple(rows[k][4][~np.isnan(rows[k][4])] for k in classes)
-    if len(curves) < len(classes):
-        curve_ipc, curves = curve_ipc[:0], dict.fromkeys(classes, np.zeros(0))
-    curve_cost = np.stack([curves[k] for k in classes])
+    cost, iterations, converged, weights, curve_cost = (np.stack([rows[k][i] for k in classes]) for i in range(5))
+    history = tuple(rows[k][5][~np.isnan(rows[k][5])] for k in classes)
     return Barycenters(classes, cost, iterations, converged, weights, history, curve_ipc, curve_cost, method)
 
 

@@ -256,9 +256,7 @@ class Page:
         synthesis = self.run.config.synthesis
         if synthesis.init != "patches":
             return "real training images"
-        # A run older than the setting, where it is "auto", stitched four.
-        stitched = synthesis.patch_grid != 1
-        return f"{'mosaics stitched from ' if stitched else ''}crops of real training images"
+        return f"{'' if synthesis.patch_grid == 1 else 'mosaics stitched from '}crops of real training images"
 
     @cached_property
     def plane(self) -> Plane | None:

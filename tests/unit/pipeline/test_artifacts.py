@@ -11,7 +11,6 @@ from wmdd.core.records import UnitRecord
 from wmdd.core.types import Barycenters, ClassStatistics, CostCurve, Moments
 from wmdd.pipeline.artifacts import load_barycenters, load_pooled_moments, write_barycenters, write_statistics
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.storage.tensors import read_tensors, write_tensors
 
 
 def barycenters(first: int, count: int) -> Barycenters:
@@ -62,18 +61,6 @@ def test_barycenters_come_back_class_by_class(run: RunDirectory) -> None:
     assert mixed.cost.tolist() == [5, 1]
     assert mixed.curve.cost[:, 0].tolist() == [13, 9]
     assert mixed.share_left.tolist() == pytest.approx([5 / 13, 1 / 9])
-
-
-def test_units_of_an_older_version_have_no_curve(run: RunDirectory) -> None:
-    path = run.folder("barycenters") / "group-001.safetensors"
-    tensors, metadata = read_tensors(path)
-    write_tensors(path, {name: value for name, value in tensors.items() if "curve" not in name}, metadata)
-    _record(run, "group-001", 3)
-    for classes in ([4, 3], [0, 4]):
-        found = load_barycenters(run, classes)
-        assert found.curve.cost.shape == (2, 0)
-        assert found.share_left.isnan().all()
-    assert load_barycenters(run, [0]).curve.cost.shape == (1, 3)
 
 
 def test_moments_of_all_classes_are_those_of_all_their_values(tmp_path: Path) -> None:

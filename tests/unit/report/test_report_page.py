@@ -212,11 +212,11 @@ def test_a_run_stopped_amid_synthesis(tmp_path):
     assert "1 437 → 12 120 times fewer" in parsed.text
 
 
-def test_barycenters_of_an_older_version_have_no_curve(tmp_path):
+def test_classes_whose_images_are_alike_have_no_curve(tmp_path):
     run = WrittenRun(tmp_path / "run", ["a", "b"], per_group=1)
     run.teacher()
     run.statistics()
-    run.barycenters(curve=False)
+    run.barycenters(alike=True)
     _, parsed = page_of(run)
     assert "2 of 2 classes converged, mean cost 1." in parsed.text
     assert "Cost by iteration" in parsed.text

@@ -262,7 +262,7 @@ def test_few_classes_are_named_beside_what_is_left_of_their_variance():
 
 
 def test_what_is_not_known_is_not_drawn():
-    found = barycenters_of(1, [[]], np.zeros((1, 0)))
+    found = barycenters_of(1, [[]], np.zeros((1, 2)))
     assert np.isnan(found.left).all()
     assert figures.ipc_chart(found, ["ant"]) is None
     assert figures.history_chart(found, ["ant"]) is None

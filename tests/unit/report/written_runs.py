@@ -101,8 +101,9 @@ class WrittenRun:
             self.tensors("statistics", f"{name}.safetensors", values | {"index": np.arange(len(features))})
             self.record("statistics", name, [f"{name}.safetensors"], {"classes": classes})
 
-    def barycenters(self, width: int = 6, *, curve: bool = True) -> None:
+    def barycenters(self, width: int = 6, *, alike: bool = False) -> None:
         ipc = self.config.ipc
+        variance = 0.0 if alike else 4.0
         for number, classes in enumerate(self.groups):
             name, count = f"group-{number:03d}", len(classes)
             values = {
@@ -112,10 +113,9 @@ class WrittenRun:
                 "iterations": np.arange(count) + 2,
                 "converged": np.ones(count, dtype=bool),
                 "history": np.array([[3.0, 2.0, np.nan]] * count),
+                "curve_ipc": np.array([1, 2, 5, 10]),
+                "curve_cost": np.array([[variance, 0.75 * variance, 0.25 * variance, np.nan]] * count),
             }
-            if curve:
-                values["curve_ipc"] = np.array([1, 2, 5, 10])
-                values["curve_cost"] = np.array([[4.0, 3.0, 1.0, np.nan]] * count)
             self.tensors("barycenters", f"{name}.safetensors", values, {"method": "uniform", "seed": "0"})
             self.record("barycenters", name, [f"{name}.safetensors"], {"classes": classes})
             self.log(stage="barycenters", unit=name, step=1, of=2, cost=1.0)
