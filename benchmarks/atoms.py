@@ -1,6 +1,6 @@
 """Does a lower W2^2 give a better student? The same synthesis towards the atoms of each solver, students beside.
 
-    python benchmarks/atoms.py RUN --data FOLDER --ipc 1 10 --json FILE [settings as for `wmdd run`]
+    python benchmarks/atoms.py RUN --data FOLDER --ipc 1 10 --json FILE [--set NAME=VALUE ...]
 
 Teacher and statistics are those of RUN (made there when missing). Everything else (atoms, views, students) is drawn
 again for each seed; random real images stand beside, with the same labels, views and seeds. Students are scored on

@@ -1,7 +1,7 @@
 """Every shipped method within one budget of steps, as files for `wmdd compare --methods`.
 
     python benchmarks/budget.py FOLDER [--most-steps N] [--tuned FILE [FILE ...]]
-    wmdd compare COMPARISON --data ... --methods $(ls FOLDER/*.yaml | paste -sd,)
+    wmdd compare COMPARISON --data ... --methods $(ls FOLDER/*.yaml | paste -sd, -)
 
 A file holds what the method ships with, but N steps of synthesis where that is more, and the learning rate that
 `benchmarks/recipe.py --trials others --json FILE` found best on held-out training images, if it is ahead of the shipped

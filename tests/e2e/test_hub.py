@@ -347,4 +347,4 @@ def test_without_the_library_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     for words in (["push", str(pristine_run), "a/b"], ["pull", "a/b", str(tmp_path / "out")]):
-        assert "pip install 'wmdd[hf]'" in refused(words, capsys)
+        assert "pip install 'huggingface-hub" in refused(words, capsys)

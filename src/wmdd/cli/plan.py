@@ -30,7 +30,7 @@ def add_arguments(parser: Parser, command: str) -> None:
         "of",
         nargs="?",
         metavar="preset:NAME",
-        help="as --preset, of images like those of its dataset: none are needed",
+        help="like --preset, but measured on noise of that shape: the dataset need not be here",
     )
     parser.add_argument("--gpus", metavar="N", help="also say what it takes with N GPUs, or processes, like this one")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

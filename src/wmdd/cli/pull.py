@@ -9,7 +9,7 @@ from wmdd.cli.arguments import Parser
 def add_arguments(parser: Parser, command: str) -> None:
     """The name and the place."""
     parser.usage = "wmdd pull OWNER/NAME FOLDER"
-    parser.epilog = "This asks the internet, and needs `pip install 'wmdd[hf]'`."
+    parser.epilog = "This asks the internet, and needs `pip install 'huggingface-hub>=0.25' 'pyarrow>=17.0'`."
     parser.add_argument("name", metavar="OWNER/NAME", help="what the dataset is called there")
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder, which wmdd.load reads")
 

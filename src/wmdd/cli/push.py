@@ -6,7 +6,7 @@ from pathlib import Path
 from wmdd.cli.arguments import Parser
 
 _EPILOG = """\
-This asks the internet: it needs `pip install 'wmdd[hf]'` and `hf auth login`.
+This asks the internet: it needs `pip install 'huggingface-hub>=0.25' 'pyarrow>=17.0'` and `hf auth login`.
 A new set is private unless --public; one that is there keeps who may see it.
 """
 

@@ -34,7 +34,7 @@ class DataConfig:
         "auto", "channels of an image; auto: those of the data, 3 for grayscale files; 1: all in grayscale"
     )
     validation: Annotated[float, Interval(gt=0, lt=1)] = setting(
-        0.2, "share of each class held out to score on, where the folder has no val/ or test/"
+        0.2, "share of each class held out to score on, where the data have no validation split (val/, test/, ...)"
     )
     split_seed: Natural = setting(0, "seed of that split")
     flip: Auto | bool = setting(

@@ -26,7 +26,7 @@ class SynthesisConfig:
         "real ones that the teacher knows best, or noise",
     )
     patch_grid: Auto | Count = setting(
-        "auto", "patches along each side of such a stitched image; auto: 1 up to 64 px, else 2, as RDED has them"
+        "auto", "for init patches: patches along each side of an image; auto: 1 up to 64 px, else 2, as RDED has them"
     )
     seed: Auto | Natural = setting("auto", "seed of the set: of atoms, first images and all views; auto: the run's")
     steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
@@ -34,9 +34,9 @@ class SynthesisConfig:
     feature: NonNegative = setting(1.0, "weight of the feature loss")
     feature_loss: FeatureLoss = setting(
         "norm",
-        "squared or norm: the distance to the atoms, its square or plain; wasserstein, sinkhorn, sliced, mmd-gaussian, "
-        "mmd-energy or mmd-linear (of mean features): that divergence from the class's real features, squared or "
-        "plain as statistics_loss is",
+        "what images are compared with. Their atoms, one each: norm (the distance) or squared. Or all real features of "
+        "the class: wasserstein, sinkhorn, sliced, mmd-gaussian, mmd-energy or mmd-linear (of mean features); "
+        "statistics_loss then says whether it is squared, too",
     )
     statistics: NonNegative = setting(10.0, "lambda: weight of the statistics loss")
     statistics_per: Literal["class", "batch"] = setting(
@@ -46,8 +46,8 @@ class SynthesisConfig:
     )
     statistics_of: Literal["class", "all"] = setting(
         "class",
-        "match the statistics of each class, or those of one image of every class in a group to those of all real "
-        "images (SRe2L)",
+        "match the statistics of each class by all its images (class), or those of all real images by one image of "
+        "every class in a group (all, as SRe2L)",
     )
     statistics_loss: Literal["squared", "norm"] = setting(
         "norm", "distance of the statistics: squared, or the plain norm"
@@ -58,7 +58,7 @@ class SynthesisConfig:
     cross_entropy: NonNegative = setting(0.0, "weight of the teacher's cross-entropy")
     min_crop: Fraction = setting(0.5, "smallest area of the random resized crop of each step")
     min_crop_start: Fraction | None = setting(
-        None, "the same at the first step, from where it goes to min_crop by half a cosine (CDA); null: always min_crop"
+        None, "min_crop at the first step, from where it changes along half a cosine (CDA); null: min_crop throughout"
     )
     crop_per_image: bool = setting(True, "a crop of its own for each image, instead of one per class")
     jitter: Annotated[float, Interval(ge=0, le=1)] = setting(0.0, "largest random roll, as a share of the image size")

@@ -166,7 +166,7 @@ def _library(what: str) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise DataError(f"{what} needs the library datasets: run `pip install 'wmdd[hf]'`") from error
+        raise DataError(f"{what} needs the library datasets: run `pip install 'datasets>=4.0'`") from error
     return datasets
 
 

@@ -105,7 +105,7 @@ def _library() -> Any:
         import huggingface_hub.errors
         import huggingface_hub.utils
     except ImportError as error:
-        raise SettingsError("the hub needs huggingface_hub: run `pip install 'wmdd[hf]'`.") from error
+        raise SettingsError("the hub needs huggingface_hub: run `pip install 'huggingface-hub>=0.25'`.") from error
     return huggingface_hub
 
 

@@ -168,7 +168,7 @@ def _library() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise SettingsError("the form hf needs pyarrow: run `pip install 'wmdd[hf]'`.") from error
+        raise SettingsError("the form hf needs pyarrow: run `pip install 'pyarrow>=17.0'`.") from error
     return pyarrow
 
 

@@ -385,5 +385,5 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path) -> None:
             [sys.executable, "-c", code, "check", data], capture_output=True, text=True, cwd=tmp_path, check=False
         )
         assert done.returncode == 2
-        assert "pip install 'wmdd[hf]'" in done.stderr
+        assert "pip install 'datasets" in done.stderr
         assert "Traceback" not in done.stderr
