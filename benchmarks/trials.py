@@ -55,8 +55,19 @@ class Trials:
     def distil(
         self, ipc: int, seed: int, solver: str, *, weighted: bool = False, machine: Machine | None = None
     ) -> ImageSet:
-        """Images that start from the real ones nearest to the solver's atoms; ``machine`` is that of synthesis."""
+        """Images that start from the real ones nearest to the solver's atoms; ``machine`` is that of synthesis.
+
+        Raises:
+            SystemExit: the run's recipe has another start, divergences, or statistics of all classes together.
+        """
         work, classes = self.work, range(len(self.work.class_names))
+        recipe = work.config.synthesis
+        if not (
+            recipe.init == "real" and recipe.follows_atoms and recipe.statistics_of == recipe.statistics_per == "class"
+        ):
+            raise SystemExit(
+                f"{work.run.path} has another recipe than these trials can make: use wmdd, or its weights."
+            )
         statistics, teacher = load_statistics(work.run, classes), work.teacher
         settings = replace(work.config.barycenters, solver=solver)  # type: ignore[arg-type]
         if solver == "paper":

@@ -48,10 +48,13 @@ def test_the_imagenet_stem_is_timms() -> None:
     assert {k: v.shape for k, v in network.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
 
 
-@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "resnetv2_50", "regnety_002", "resnet26t", "cspresnet50"])
+@pytest.mark.parametrize(
+    "arch", ["resnet18", "resnet50", "resnetv2_50", "regnety_002", "resnet26t", "cspresnet50", "resnet50_gn"]
+)
 def test_residual_branches_take_part_from_the_first_step(arch: str) -> None:
     network = build_network(arch, 5, 64, "imagenet")
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    kinds = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
+    norms = [module for module in network.modules() if isinstance(module, kinds)]
     assert norms
     assert all(norm.weight.eq(1).all() for norm in norms), "as in torchvision"
 
