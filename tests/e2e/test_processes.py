@@ -124,17 +124,20 @@ def test_a_crew_says_once_what_is_wrong(tmp_path: Path) -> None:
         crew(2, "run", tmp_path / "run", "--data", tmp_path / "none"), capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
-    said = sorted(line for line in done.stderr.splitlines() if line.startswith("wmdd: "))
-    assert len(said) == 2, done.stderr
-    assert said[0].startswith(f"wmdd: {tmp_path / 'none'} does not exist")
-    assert said[1] == "wmdd: the first of 2 processes could not begin, and says why."
+    said = [line for line in done.stderr.splitlines() if line.startswith("wmdd: ")]
+    why = [line for line in said if line.startswith(f"wmdd: {tmp_path / 'none'} does not exist")]
+    assert len(why) == 1, done.stderr
+    # The other one may be stopped by torchrun before it can say this.
+    assert all(
+        "of 2 processes could not begin, and says why" in line or "interrupted" in line for line in {*said} - {*why}
+    )
     assert not (tmp_path / "run").exists()
 
 
 def test_a_crew_does_not_wait_for_what_none_of_it_makes(taught: Path) -> None:
     done = subprocess.run(crew(2, "synthesize", taught, "-q"), capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode != 0
-    said = {line for line in done.stderr.splitlines() if line.startswith("wmdd: ")}
+    said = {line for line in done.stderr.splitlines() if line.startswith("wmdd: ") and "interrupted" not in line}
     assert len(said) == 1, done.stderr
     assert "statistics, of which" in said.pop()
 

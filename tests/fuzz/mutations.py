@@ -11,7 +11,7 @@ _INTERESTING = st.sampled_from(
         *(b"\x00" * 8, b"\xff" * 8, b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\x01", b"-1", b"1e999", b"NaN"),
         *(b"null", b"[" * 2000, b"{", b'"', b"\\ud800", b"../../x", b"/etc/passwd", b"\n", b"\r\n", b"\xed\xa0\x80"),
         *(b"99999999999999", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n", b"\x93NUMPY", b"\x80\x04", b"{}"),
-        b"cos\nsystem\n(S'touch /tmp/ran'\ntR.",
+        b"cos\nsystem\n(S'touch /tmp/ran-7f3a91'\ntR.",
     ]
 )  # fmt: skip
 _WHERE = st.floats(0, 1, exclude_max=True)

@@ -53,6 +53,7 @@ def totals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     nothing = Part(Probe(0.0, 0.0, 0.0, 0.0, 0.0), 0)
     monkeypatch.setattr(line, "probe", ask)
+    monkeypatch.setattr(line, "seconds_of_a_step", lambda _: 0.0)  # where it stalls, parts of batches are measured, too
     monkeypatch.setattr(parts, "probe_once", lambda *_: Probe(0.0, 1.0, 1.0, 0.0, 100.0))
     monkeypatch.setattr(parts, "_reading", lambda *_: nothing)
     monkeypatch.setattr(parts, "_writing", lambda *_: nothing)
@@ -108,6 +109,7 @@ def test_nothing_to_train_to_label_or_to_optimise(
         digits, synthesis={"steps": 0}, teacher={"arch": "convnet3", **teacher}, evaluation={"labels": "online"}
     )
     monkeypatch.setattr(line, "probe", counted(calls := []))
+    monkeypatch.setattr(line, "seconds_of_a_step", lambda _: 0.0)
     found = {stage.stage: stage for stage in make_plan(config, digits, Reporter(quiet=True)).stages}
     assert found["relabel"] == StagePlan("relabel", 0, 0.0, 0.0, 0.0, 0.0)
     assert found["synthesis"].flops == 0
@@ -145,7 +147,7 @@ def test_a_probe_measures_the_steps_it_does() -> None:
         a @ a
 
     found = probe(repeated(step), CPU)
-    assert found.step == pytest.approx(0.2, rel=0.5)
+    assert 0.2 <= found.step < 2
     assert found.flops == 2 * 64**3
     assert found.peak_mb > 10
     done: list[int] = []

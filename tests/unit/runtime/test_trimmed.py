@@ -52,6 +52,7 @@ def test_a_network_keeps_its_parameters_and_what_it_says() -> None:
 
 def test_in_bfloat16_and_channels_last_gradients_lie_as_their_weights() -> None:
     """What a fused optimiser relies on; and a copy of a trimmed convolution is one."""
+    torch.manual_seed(0)
     machine, x = Machine(torch.device("cpu"), "bfloat16"), torch.randn(4, 16, 2, 2)
     usual = nn.Conv2d(16, 32, 3, stride=2, padding=1)
     placed = deepcopy(machine.place(deepcopy(usual)))

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO
 
 import pytest
@@ -210,11 +211,13 @@ def test_a_damaged_state_is_ignored_and_replaced(tmp_path: Path, damage: str) ->
     assert savepoint.load() == {"step": torch.tensor(5)}
 
 
-def test_states_are_kept_no_more_often_than_asked(tmp_path: Path) -> None:
+def test_states_are_kept_no_more_often_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("wmdd.storage.savepoint.time", SimpleNamespace(monotonic=lambda: clock[0]))
     savepoint = Savepoint(tmp_path / "state", "key", seconds=0.3)
     savepoint.offer(lambda: {"step": torch.tensor(1)})
     assert savepoint.load() is None  # begun less than 0.3 s ago
-    time.sleep(0.31)
+    clock[0] += 0.31
     savepoint.offer(lambda: {"step": torch.tensor(2)})
     savepoint.offer(lambda: {"step": torch.tensor(3)})
     state = savepoint.load()
