@@ -65,9 +65,7 @@ class Trials:
         if not (
             recipe.init == "real" and recipe.follows_atoms and recipe.statistics_of == recipe.statistics_per == "class"
         ):
-            raise SystemExit(
-                f"{work.run.path} has another recipe than these trials can make: use wmdd, or its weights."
-            )
+            raise SystemExit(f"{work.run.path} has another start or other losses than `wmdd`, which these trials make.")
         statistics, teacher = load_statistics(work.run, classes), work.teacher
         settings = replace(work.config.barycenters, solver=solver)  # type: ignore[arg-type]
         if solver == "paper":

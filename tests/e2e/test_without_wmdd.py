@@ -82,4 +82,4 @@ def test_the_lines_of_the_readme_train_without_wmdd(tmp_path: Path) -> None:
     words = [sys.executable, "-S", "-E", "-c", BEGIN + lines + SCORE]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) > 45  # chance is 25; of 100 images this is four standard errors above it
+    assert float(done.stdout) > 60  # chance is 25

@@ -122,8 +122,7 @@ def test_measured_fills_in_seconds_and_the_peak_of_the_block_alone() -> None:
     with measured(CPU) as small:
         pass
     assert 0.05 <= large.seconds < 5
-    assert large.peak_mb >= held - 20  # the kernel counts the mark for each processor, and adds up now and then
-    assert held > before + 190
+    assert large.peak_mb >= held - 1 > before + 190
     assert small.seconds < 0.05
     assert small.peak_mb < large.peak_mb - 150
 

@@ -1,5 +1,7 @@
 """Progress on a terminal, in lines, and not at all."""
 
+import time
+
 import pytest
 
 from wmdd.runtime import progress
@@ -69,14 +71,23 @@ def test_a_terminal_gets_bars_that_go_again(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "120")
+    shown = ""
+
+    def wait_for(text: str) -> None:
+        nonlocal shown
+        until = time.monotonic() + 30
+        while text not in shown and time.monotonic() < until:
+            time.sleep(0.05)
+            shown += capsys.readouterr().err
+
     with Reporter() as reporter:
         with reporter.task("distilling") as task:
             task.update(3, 8, loss=0.25)
-            reporter._bars.refresh()
+            wait_for("3/8")
         with reporter.task("scoring") as task:
             task.update(1, 2)
-            reporter._bars.refresh()
-    shown = capsys.readouterr().err
+            wait_for("1/2")
+    shown += capsys.readouterr().err
     assert "distilling" in shown
     assert "3/8" in shown
     assert "loss 0.25" in shown

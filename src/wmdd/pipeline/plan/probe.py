@@ -163,7 +163,8 @@ class Part:
         if self.steps <= 0:
             return 0.0
         step = self.shared.step(self.probe.step, team) if self.shared else self.probe.step
-        return self.starts * (self.probe.first - self.probe.step) + self.steps * step
+        beginning = max(0.0, self.probe.first - self.probe.step)  # less than nothing is the clock's noise
+        return self.starts * beginning + self.steps * step
 
     @property
     def flops(self) -> float:
