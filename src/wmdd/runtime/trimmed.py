@@ -2,7 +2,7 @@
 
 On a map of one pixel a 3x3 kernel multiplies one pixel and eight zeros. Networks made for large images end in such maps
 when they are given small ones, and there they have most of their weights: a ResNet-18 at 32 px, with ImageNet's stem,
-spends half of a training step on them.
+spends half of a training step on them. What is left is one matrix product, where a processor is faster so.
 """
 
 from functools import lru_cache
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from wmdd.runtime.small_maps import WIDEST, product_conv2d
 
 
 class TrimmedConv2d(nn.Conv2d):
@@ -28,7 +30,15 @@ class TrimmedConv2d(nn.Conv2d):
         weight = self.weight
         if weight.shape[2:] != (rows.stop - rows.start, columns.stop - columns.start):
             weight = _Taps.apply(weight, rows, columns)
-        return F.conv2d(x, weight, self.bias, self.stride, (vertical, horizontal), self.dilation, self.groups)
+        padding = (vertical, horizontal)
+        if x.device.type == "cpu" and x.dim() == 4 and self.groups == 1 and self._width(width) <= WIDEST:
+            return product_conv2d(x, weight, self.bias, self.stride, padding, self.dilation)
+        return F.conv2d(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def _width(self, width: int) -> int:
+        padding = self.padding[1]
+        assert isinstance(padding, int)
+        return _outputs(width, self.kernel_size[1], self.stride[1], padding, self.dilation[1])
 
     def _kept(self, size: int, axis: int) -> tuple[slice, int]:
         padding = self.padding[axis]
