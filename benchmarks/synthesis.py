@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 
@@ -64,6 +65,7 @@ class Case:
         with torch.no_grad():
             for _ in range(20):
                 self.network(torch.randn(8, 3, side, side))  # running statistics as a trained network has
+        self.plain = deepcopy(self.network)  # of torch's own convolutions, as others have it
         names = tuple(map(str, range(classes)))
         self.teacher = Teacher(
             self.network, arch=arch, stem="imagenet", preprocessing=Preprocessing(side), class_names=names
@@ -102,7 +104,7 @@ class Case:
     def published(self, tick: Tick) -> None:
         """The published step, literally: nothing shared with the package but the network."""
         device = torch.device(self.device)
-        network = self.network.to(device, memory_format=torch.contiguous_format)
+        network = self.plain.to(device)
         pixels = self.images.flatten(0, 1).to(device).clone().requires_grad_()
         labels = torch.arange(self.classes, device=device).repeat_interleave(self.ipc)
         optimizer = torch.optim.Adam([pixels], lr=0.1, betas=(0.5, 0.9))
@@ -132,7 +134,6 @@ class Case:
             tick()
         for handle in handles:
             handle.remove()
-        network.to(memory_format=torch.channels_last)
 
 
 def measure(bars: Bars, case: Case, repeats: int) -> None:
