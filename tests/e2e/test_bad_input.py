@@ -483,7 +483,7 @@ CHANGED = {
     "teacher": ["--teacher-epochs", "3"],
     "barycenters": ["--solver", "exact"],
     "synthesis": ["--steps", "3"],
-    "relabel": ["--evaluation.batch_size", "7"],
+    "relabel": ["--runtime.batch_size", "7"],
 }
 
 

@@ -61,7 +61,7 @@ def test_a_plan_of_data_that_are_not_here_with_eight_gpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    small = ["--teacher.batch_size", "20", "--evaluation.batch_size", "16", "--barycenters.restarts", "1"]
+    small = ["--teacher.batch_size", "20", "--runtime.batch_size", "16", "--barycenters.restarts", "1"]
     words = ["plan", "preset:imagenette-64px-ipc1", "--gpus", "8", *small, "--runtime.threads", "1", "-q"]
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -81,10 +81,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "evaluation.random_real": st.booleans(),
     "evaluation.epochs": st.one_of(st.none(), COUNTS),
     "evaluation.labels": st.sampled_from(["stored", "compact", "online"]),
-    "evaluation.batch_size": COUNTS,
     "runtime.device": NAMES,
     "runtime.precision": st.sampled_from(["auto", "float64", "float32", "bfloat16"]),
     "runtime.threads": st.one_of(st.just("auto"), st.integers(1, 1024)),
+    "runtime.batch_size": COUNTS,
 }
 SOME = st.fixed_dictionaries({}, optional=VALUES)
 

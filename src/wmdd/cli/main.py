@@ -139,7 +139,7 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return (
             "there is not enough memory for these settings: lower synthesis.batch_size, synthesis.steps, "
-            "teacher.batch_size, evaluation.batch_size, data.memory_gb, data.image_size or ipc, whichever is large"
+            "teacher.batch_size, runtime.batch_size, data.memory_gb, data.image_size or ipc, whichever is large"
         )
     return None
 

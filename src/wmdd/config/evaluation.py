@@ -23,7 +23,6 @@ class EvaluationConfig:
         "soft labels: of every view (stored); of a third of the epochs, used in turn, in four bits a class (compact); "
         "or none, and the teacher is asked at every step (online)",
     )
-    batch_size: Count = setting(256, "images per forward pass when labelling and scoring")
 
     def label_epochs(self, epochs: int) -> int:
         """How many of a student's ``epochs`` have views and labels of their own; the others use those in turn."""

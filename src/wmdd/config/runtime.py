@@ -1,11 +1,11 @@
-"""The machine: device, precision, threads."""
+"""The machine: device, precision, threads, and how much it takes at once."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from wmdd.config.settings import Auto, setting
+from wmdd.config.settings import Auto, Count, setting
 
 
 @dataclass(frozen=True)
@@ -19,3 +19,4 @@ class RuntimeConfig:
     threads: Auto | Annotated[int, Interval(ge=1, le=1024)] = setting(
         "auto", "CPU threads; auto: all cores, divided among torchrun's processes"
     )
+    batch_size: Count = setting(256, "images per forward pass where nothing is trained: statistics, labels, scores")

@@ -121,7 +121,7 @@ def _reading(rehearsal: Rehearsal, epochs: int) -> Part:
 
 def _scoring(rehearsal: Rehearsal, arch: str, units: Sequence[Unit]) -> Part:
     """Scoring the networks of ``units``; a step is a batch."""
-    images, size = len(rehearsal.validation), rehearsal.config.evaluation.batch_size
+    images, size = len(rehearsal.validation), rehearsal.config.runtime.batch_size
     network = rehearsal.machine.place(rehearsal.network(arch))
 
     def task(batch: int) -> Task:
@@ -149,7 +149,7 @@ def statistics_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
             rehearsal.teacher, rehearsal.train, classes, rehearsal.machine, batch, log=log
         )
 
-    size = min(rehearsal.config.evaluation.batch_size, mine)
+    size = min(rehearsal.config.runtime.batch_size, mine)
     found = probe_batch(task, size, rehearsal.machine.device, divided=False)
     parts = [Part(found.probe, len(rehearsal.train) / size, len(units))]
     if not held_bytes(rehearsal.source.train, rehearsal.work.image_size, rehearsal.config.data):
@@ -231,7 +231,7 @@ def _writing(rehearsal: Rehearsal) -> Part:
 def relabel_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
     """Views and labels of each protocol; a step is a batch."""
     config = rehearsal.config
-    rows = min(rehearsal.images, config.evaluation.batch_size)
+    rows = min(rehearsal.images, config.runtime.batch_size)
     parts = []
     for protocol in rehearsal.work.protocols:
         same = [unit for unit in units if unit.covers["protocol"] == protocol.name]
@@ -242,7 +242,7 @@ def relabel_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
             plan = plan_epoch(
                 protocol, 0, len(images), rehearsal.work.image_size, config.seed, flip=rehearsal.work.flip
             )
-            label_epoch(rehearsal.teacher, images, plan, rehearsal.machine, config.evaluation.batch_size)
+            label_epoch(rehearsal.teacher, images, plan, rehearsal.machine, config.runtime.batch_size)
 
         def task(images: int, protocol: Protocol = protocol) -> Task:
             return repeated(partial(label, protocol, _distilled(rehearsal, images)))

@@ -85,7 +85,7 @@ class EvaluationStage(Stage):
             len(work.class_names),
             work.preprocessing,
             work.machine,
-            work.config.evaluation.batch_size,
+            work.config.runtime.batch_size,
             context.crew,
         )
         if not context.crew.leads:

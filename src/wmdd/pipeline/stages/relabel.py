@@ -23,7 +23,7 @@ class RelabelStage(Stage):
     """A unit is a block of epochs of one image set under one protocol; there are none where labels are made online."""
 
     name = "relabel"
-    settings = ("evaluation.batch_size", "seed", "synthesis.seed", "ipc", "data.flip", "runtime.precision")
+    settings = ("runtime.batch_size", "seed", "synthesis.seed", "ipc", "data.flip", "runtime.precision")
     needs = ("teacher", "synthesis")
 
     def units(self, work: Workspace) -> Sequence[Unit]:
@@ -59,7 +59,7 @@ class RelabelStage(Stage):
         plans, logits = [], []
         for epoch in range(first, last):
             plan = plan_epoch(protocol, epoch, len(images), work.image_size, work.synthesis_seed, flip=work.flip)
-            logits.append(label_epoch(work.teacher, images, plan, work.machine, work.config.evaluation.batch_size))
+            logits.append(label_epoch(work.teacher, images, plan, work.machine, work.config.runtime.batch_size))
             plans.append(plan)
             context(epoch + 1 - first, last - first)
         path = work.run.folder(self.name) / f"{unit.name.replace('/', '--')}.safetensors"

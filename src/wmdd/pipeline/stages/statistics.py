@@ -26,7 +26,7 @@ class StatisticsStage(Stage):
             work.train,
             unit.covers["classes"],
             work.machine,
-            work.config.evaluation.batch_size,
+            work.config.runtime.batch_size,
             log=context,
         )
         path = work.run.folder(self.name) / f"{unit.name}.safetensors"

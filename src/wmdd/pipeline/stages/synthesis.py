@@ -117,7 +117,7 @@ def _start(work: Workspace, k: int, g: int, statistics: ClassStatistics, barycen
     if config.synthesis.init == "noise":
         return noise(k, config.ipc, work.image_size, seed, work.channels).to(work.machine.dtype)
     if config.synthesis.init == "patches":
-        generator, batch = stream(seed, "patches", k), config.evaluation.batch_size
+        generator, batch = stream(seed, "patches", k), config.runtime.batch_size
         members = work.train.take(statistics.index_of(k)[random_rows(features, MOST_IMAGES, generator)])
         grid = config.synthesis.patch_grid
         assert isinstance(grid, int)

@@ -73,7 +73,7 @@ class TeacherStage(Stage):
             len(names),
             preprocessing,
             work.machine,
-            work.config.evaluation.batch_size,
+            work.config.runtime.batch_size,
             context.crew,
         )
         if not context.crew.leads:
@@ -115,7 +115,7 @@ def _preprocessing(work: Workspace) -> Preprocessing:
         return Preprocessing(work.image_size, tuple(own.mean), tuple(own.std))
     if work.channels == 3:
         return Preprocessing(work.image_size)
-    return Preprocessing(work.image_size, *channel_statistics(work.train, work.config.evaluation.batch_size))
+    return Preprocessing(work.image_size, *channel_statistics(work.train, work.config.runtime.batch_size))
 
 
 def chance_level(counts: Sequence[int]) -> tuple[float, float]:
