@@ -21,6 +21,7 @@ from budget import CHANGES, MOST_STEPS, trial, within_budget
 from wmdd.config.load import nested
 from wmdd.core.errors import WmddError
 from wmdd.data.digits import open_digits
+from wmdd.runtime.allocator import keep_freed
 
 HELD_OUT = 0.2
 TRIALS: dict[str, dict[str, Any]] = {
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--preset")
+    parser.add_argument("--teacher-epochs", type=int)
     parser.add_argument(
         "--trials", default=",".join(TRIALS), help="names from the file, with commas; others: those of other methods"
     )
@@ -98,11 +100,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    keep_freed()
     settings: dict[str, Any] = {
         "data.validation": HELD_OUT,
         "evaluation.labels": "online",
         "evaluation.protocols": ["wmdd"],
     }
+    if arguments.teacher_epochs is not None:
+        settings["teacher.epochs"] = arguments.teacher_epochs
     if str(arguments.data) == "digits":
         arguments.data = write_training_digits(Path(f"{arguments.folder}-images"))
         settings["data.flip"] = False  # a mirrored digit is none
