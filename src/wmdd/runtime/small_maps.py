@@ -51,12 +51,16 @@ class _Patches(torch.autograd.Function):
         return total.view(images, height, width, channels).permute(0, 3, 1, 2), None
 
 
-def _windows(x: Tensor, geometry: Geometry, around: float = 0.0) -> Tensor:
+def outputs(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """How many pixels a convolution makes of ``size`` along one axis."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def _windows(x: Tensor, geometry: Geometry, around: int = 0) -> Tensor:
     """A view ``[B, H', W', kh, kw, C]`` of ``x [B, C, H, W]``, padded with ``around``."""
     kernel, stride, padding, dilation = geometry
+    rows, columns = (outputs(size, *along) for size, *along in zip(x.shape[2:], *geometry, strict=True))
     padded = F.pad(x, (padding[1], padding[1], padding[0], padding[0]), value=around)
-    reach = [dilation[axis] * (kernel[axis] - 1) for axis in (0, 1)]
-    rows, columns = ((padded.shape[2 + axis] - reach[axis] - 1) // stride[axis] + 1 for axis in (0, 1))
     image, channel, row, column = padded.stride()
     return padded.as_strided(
         (len(x), rows, columns, *kernel, x.shape[1]),
@@ -64,11 +68,11 @@ def _windows(x: Tensor, geometry: Geometry, around: float = 0.0) -> Tensor:
     )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _taps_of_pixels(images: int, height: int, width: int, geometry: Geometry) -> tuple[Tensor, Tensor]:
     """Rows of the patches of ``images``: the taps that saw each pixel, pixel after pixel, and where each's begin."""
-    pixels = torch.arange(images * height * width, dtype=torch.float64).view(images, 1, height, width)
-    seen = _windows(pixels, geometry, around=-1.0).flatten().long()
+    pixels = torch.arange(images * height * width)
+    seen = _windows(pixels.view(images, 1, height, width), geometry, around=-1).flatten()
     taps = seen.argsort(stable=True)
-    starts = torch.searchsorted(seen[taps], torch.arange(images * height * width))
+    starts = torch.searchsorted(seen[taps], pixels)
     return taps[starts[0] :], starts - starts[0]

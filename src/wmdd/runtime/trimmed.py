@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from wmdd.runtime.small_maps import WIDEST, product_conv2d
+from wmdd.runtime.small_maps import WIDEST, outputs, product_conv2d
 
 
 class TrimmedConv2d(nn.Conv2d):
@@ -25,25 +25,21 @@ class TrimmedConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, H, W] -> [B, C', H', W']``."""
         height, width = x.shape[-2:]
-        rows, vertical = self._kept(height, 0)
-        columns, horizontal = self._kept(width, 1)
+        rows, vertical = kept_taps(height, *self._along(0))
+        columns, horizontal = kept_taps(width, *self._along(1))
         weight = self.weight
         if weight.shape[2:] != (rows.stop - rows.start, columns.stop - columns.start):
             weight = _Taps.apply(weight, rows, columns)
         padding = (vertical, horizontal)
-        if x.device.type == "cpu" and x.dim() == 4 and self.groups == 1 and self._width(width) <= WIDEST:
+        if x.device.type == "cpu" and x.dim() == 4 and self.groups == 1 and outputs(width, *self._along(1)) <= WIDEST:
             return product_conv2d(x, weight, self.bias, self.stride, padding, self.dilation)
         return F.conv2d(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
-    def _width(self, width: int) -> int:
-        padding = self.padding[1]
-        assert isinstance(padding, int)
-        return _outputs(width, self.kernel_size[1], self.stride[1], padding, self.dilation[1])
-
-    def _kept(self, size: int, axis: int) -> tuple[slice, int]:
+    def _along(self, axis: int) -> tuple[int, int, int, int]:
+        """Kernel, stride, padding and dilation along rows (0) or columns (1)."""
         padding = self.padding[axis]
         assert isinstance(padding, int)
-        return kept_taps(size, self.kernel_size[axis], self.stride[axis], padding, self.dilation[axis])
+        return self.kernel_size[axis], self.stride[axis], padding, self.dilation[axis]
 
 
 class _Taps(torch.autograd.Function):
@@ -73,19 +69,15 @@ def kept_taps(size: int, kernel: int, stride: int, padding: int, dilation: int) 
 
     All of them, where what is left would need more padding on one side than on the other.
     """
-    outputs = _outputs(size, kernel, stride, padding, dilation)
+    made = outputs(size, kernel, stride, padding, dilation)
     seeing = [
-        tap for tap in range(kernel) if any(0 <= at * stride - padding + tap * dilation < size for at in range(outputs))
+        tap for tap in range(kernel) if any(0 <= at * stride - padding + tap * dilation < size for at in range(made))
     ]
     if seeing:
         kept, less = slice(seeing[0], seeing[-1] + 1), padding - seeing[0] * dilation
-        if less >= 0 and _outputs(size, kept.stop - kept.start, stride, less, dilation) == outputs:
+        if less >= 0 and outputs(size, kept.stop - kept.start, stride, less, dilation) == made:
             return kept, less
     return slice(0, kernel), padding
-
-
-def _outputs(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def trim(network: nn.Module) -> nn.Module:
