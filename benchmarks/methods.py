@@ -4,15 +4,17 @@
     python benchmarks/methods.py FOLDER [FOLDER ...] --json FILE --panel FILE.png
     python benchmarks/methods.py FILE                 the tables of an existing record
 
+With --ipc N all of that is of the sets of N images per class alone.
+
 Several FOLDERs are comparisons with the same teacher, such as one for each number of images. They are only read. Three
 tables are printed. The first: top-1 by IPC and protocol, with the difference from random real images beside it and the
 best figures in bold. A star marks a difference that chance alone would exceed, either way, once in twenty: by Student's
-t, 4.3 standard errors for three seeds. The last columns say how close
-images stay to real ones: the root mean square difference, in grey levels of 255, from the real images that they started
-as, where the comparison has those as a method, and from the real image of nearest features; lowest, median and highest
-over the images of seed 0 at the method's largest IPC in the first FOLDER, which the panel shows too. The second table:
-`wmdd` minus every other method, paired by seed, with the standard error and the same star. The third: time, memory and
-bytes of a set, and hard-label recovery (arXiv 2505.13300).
+t, 4.3 standard errors for three seeds. The last columns say how close images stay to real ones: the root mean square
+difference, in grey levels of 255, from the real images that they started as, where the comparison has those as a
+method, and from the real image of nearest features; lowest, median and highest over the images of seed 0 at the
+method's largest IPC in the first FOLDER (or at N), which the panel shows too. The second table: `wmdd` minus every
+other method, paired by seed, with the standard error and the same star. The third: time, memory and bytes of a set, and
+hard-label recovery (arXiv 2505.13300).
 """
 
 import argparse
@@ -44,15 +46,19 @@ def main() -> None:
     parser.add_argument("comparisons", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--json", type=Path, help="the comparisons' records as one")
     parser.add_argument("--panel", type=Path, help="the images of every method, PNG")
+    parser.add_argument("--ipc", type=int, help="the sets of so many images per class alone")
     arguments = parser.parse_args()
     first = arguments.comparisons[0]
     if arguments.panel and first.is_file():
         parser.error("a record has no images to draw: give the comparison's folder, or leave out --panel")
     found = read_json(first) if first.is_file() else together(arguments.comparisons)
+    if arguments.ipc:
+        found = of_ipc(found, arguments.ipc)
     if len({row["student"] for row in found["rows"]}) > 1:
         parser.error("a table holds one student, and this comparison has several")
     homes = {folder / "sets" / name: name for name in found.get("methods", ()) for folder in arguments.comparisons}
-    shown = {name: path for path, name in reversed(homes.items()) if path.is_dir()}  # in the first that has it
+    made = {name: path for path, name in reversed(homes.items()) if path.is_dir()}  # in the first that has it
+    shown = {name: _sets(path, arguments.ipc) for name, path in made.items()}
     print(table(found["rows"], {name: closeness(shown, name) for name in shown}))
     print(f"\n{lead_table(leads(found['scores']))}")
     print(f"\n{cost_table(found['rows'])}")
@@ -87,6 +93,15 @@ def _each_once(name: str, records: Sequence[Mapping[str, Any]]) -> list[Row]:
         if found.setdefault(key, entry) != entry:
             raise SystemExit(f"{name} of {entry['method']}, IPC {entry['ipc']}, differ between the comparisons.")
     return list(found.values())
+
+
+def of_ipc(found: Mapping[str, Any], ipc: int) -> dict[str, Any]:
+    """The record without what is of another IPC."""
+    lists = ("rows", "scores", "costs", "leads")
+    kept = {name: [row for row in found[name] if row["ipc"] == ipc] for name in lists if name in found}
+    if not kept["rows"]:
+        raise SystemExit(f"the comparison has no scores of {ipc} images per class.")
+    return {**found, **kept}
 
 
 def leads(scores: Sequence[Row]) -> list[dict[str, Any]]:
@@ -210,7 +225,7 @@ def cost_table(rows: Sequence[Row]) -> str:
 
 
 def draw_panel(homes: Mapping[str, Path], path: Path) -> None:
-    """The first image of some classes, a row for each method with its folder, at its largest IPC."""
+    """The first image of some classes, a row for each method with the folder of its sets."""
     strips = {name: _strip(home) for name, home in homes.items()}
     height, width = next(iter(strips.values())).shape[:2]
     with matplotlib.style.context(["default", {"font.size": 8}]):
@@ -223,10 +238,14 @@ def draw_panel(homes: Mapping[str, Path], path: Path) -> None:
         figure.savefig(path, dpi=130, bbox_inches="tight", metadata={"Software": None})
 
 
-def _classes(method: Path) -> list[Path]:
-    """The folders with a class's images: of seed 0, at the largest IPC."""
-    largest = max(method.iterdir(), key=lambda path: path.name)
-    return sorted(largest.glob("seed-0/artifacts/synthesis/*/class-*/"), key=lambda path: path.name)
+def _sets(method: Path, ipc: int | None) -> Path:
+    """The folder of the sets of ``ipc`` images per class, or of the most."""
+    return method / f"ipc-{ipc:03d}" if ipc else max(method.iterdir(), key=lambda path: path.name)
+
+
+def _classes(sets: Path) -> list[Path]:
+    """The folders with a class's images, of seed 0."""
+    return sorted(sets.glob("seed-0/artifacts/synthesis/*/class-*/"), key=lambda path: path.name)
 
 
 def closeness(homes: Mapping[str, Path], method: str) -> tuple[str, str]:
@@ -250,8 +269,8 @@ def _images(folder: Path) -> np.ndarray:
     return np.stack([read_png(path).numpy() for path in sorted(folder.iterdir())])
 
 
-def _strip(method: Path) -> np.ndarray:
-    files = [folder / "000.png" for folder in _classes(method)]
+def _strip(sets: Path) -> np.ndarray:
+    files = [folder / "000.png" for folder in _classes(sets)]
     some = files[:: -(-len(files) // MOST_CLASSES)]
     return np.concatenate([read_png(path).permute(1, 2, 0).numpy() for path in some], axis=1)
 

@@ -66,7 +66,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "synthesis.statistics": st.floats(0, 1e300),
     "synthesis.statistics_per": st.sampled_from(["class", "batch"]),
     "synthesis.statistics_of": st.sampled_from(["class", "all"]),
-    "synthesis.statistics_loss": st.sampled_from(["squared", "norm"]),
+    "synthesis.statistics_loss": st.sampled_from(["squared", "norm", "relative"]),
     "synthesis.weighted": st.booleans(),
     "synthesis.cross_entropy": st.floats(0, 1e300),
     "synthesis.min_crop": SHARES,

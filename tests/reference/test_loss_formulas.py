@@ -60,19 +60,22 @@ def test_feature_loss(kind: str) -> None:
         assert float(found[k]) == pytest.approx(total if kind == "squared" else math.sqrt(total), rel=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["squared", "norm"])
+@pytest.mark.parametrize("kind", ["squared", "norm", "relative"])
 def test_statistics_loss(kind: str) -> None:
     widths = {"a": 3, "b": 7}
     images = {name: Moments(randn(6, c), randn(6, c, seed=1)) for name, c in widths.items()}
     weights = torch.tensor([[0.7, 0.2, 0.1], [0, 0.35, 0.65]], dtype=torch.float64)
     mine = {name: class_moments(moments, weights) for name, moments in images.items()}
-    real = {name: Moments(randn(2, c, seed=2), randn(2, c, seed=3)) for name, c in reversed(widths.items())}
+    real = {name: Moments(randn(2, c, seed=2), randn(2, c, seed=3).abs()) for name, c in reversed(widths.items())}
     found = statistics_loss(images, weights, real, kind)  # type: ignore[arg-type]
     for k in range(2):
         total = 0.0
         for name, c in widths.items():
             for part in range(2):
                 square = sum(float(mine[name][part][k, i] - real[name][part][k, i]) ** 2 for i in range(c))
+                variances = [float(real[name].var[k, i]) for i in range(c)]
+                size = sum(variances) if part == 0 else sum(variance**2 for variance in variances)
+                square /= size if kind == "relative" else 1
                 total += square if kind == "squared" else math.sqrt(square)
         assert float(found[k]) == pytest.approx(total, rel=1e-12)
 

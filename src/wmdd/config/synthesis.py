@@ -36,7 +36,7 @@ class SynthesisConfig:
         "norm",
         "what images are compared with. Their atoms, one each: norm (the distance) or squared. Or all real features of "
         "the class: wasserstein, sinkhorn, sliced, mmd-gaussian, mmd-energy or mmd-linear (of mean features); "
-        "statistics_loss then says whether it is squared, too",
+        "statistics_loss squared then means squared here, too",
     )
     statistics: NonNegative = setting(10.0, "lambda: weight of the statistics loss")
     statistics_per: Literal["class", "batch"] = setting(
@@ -49,8 +49,10 @@ class SynthesisConfig:
         "match the statistics of each class by all its images (class), or those of all real images by one image of "
         "every class in a group (all, as SRe2L)",
     )
-    statistics_loss: Literal["squared", "norm"] = setting(
-        "norm", "distance of the statistics: squared, or the plain norm"
+    statistics_loss: Literal["squared", "norm", "relative"] = setting(
+        "norm",
+        "distance of the statistics: squared, the plain norm, or the norm relative to the size of each layer's real "
+        "statistics",
     )
     weighted: bool = setting(
         False, "weight the synthetic images by their atoms' weights, in the statistics and in a divergence"

@@ -24,7 +24,7 @@ from wmdd.models import Teacher
 from wmdd.runtime.device import Machine
 from wmdd.runtime.random import stream
 from wmdd.stages.finite import FiniteWatch
-from wmdd.stages.matching import compares_measures, feature_match
+from wmdd.stages.matching import Power, compares_measures, feature_match
 from wmdd.stages.pixels import Pixels
 from wmdd.stages.training import Log, cosine, silent
 from wmdd.storage.savepoint import Savepoint
@@ -78,9 +78,8 @@ def synthesize(
     """
     savepoint = savepoint or Savepoint()
     problem = _place(problem, machine, with_real=compares_measures(config.feature_loss))
-    match = feature_match(
-        config.feature_loss, config.statistics_loss, problem.classes, problem.atoms, problem.real, seed
-    )
+    power: Power = "squared" if config.statistics_loss == "squared" else "norm"
+    match = feature_match(config.feature_loss, power, problem.classes, problem.atoms, problem.real, seed)
     size, ipc = problem.start.shape[-1], problem.start.shape[1]
     lower, upper = teacher.preprocessing.bounds(problem.start)
     pixels = Pixels(column_major(problem.start.flatten(0, 1)), lower, upper)

@@ -1,5 +1,6 @@
 """What the losses promise beyond their formulas."""
 
+import pytest
 import torch
 
 from wmdd.core.types import Moments
@@ -38,6 +39,26 @@ def test_classes_do_not_mix() -> None:
             {name: Moments(mean[k : k + 1], var[k : k + 1]) for name, (mean, var) in m.items()} for m in (mine, real)
         )
         torch.testing.assert_close(statistics_loss(one, weight[:1], theirs, "norm"), together[k : k + 1])
+
+
+def test_relative_statistics_do_not_depend_on_the_scale_of_a_layer() -> None:
+    def scaled(moments: Moments, by: float) -> Moments:
+        return Moments(by * moments.mean, by**2 * moments.var)
+
+    mine, real = ({"a": Moments(torch.rand(3, 4), torch.rand(3, 4))} for _ in range(2))
+    larger_mine, larger_real = ({"a": scaled(moments["a"], 40)} for moments in (mine, real))
+    expected = statistics_loss(mine, torch.ones(3, 1), real, "relative")
+    found = statistics_loss(larger_mine, torch.ones(3, 1), larger_real, "relative")
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_layer_that_is_constant_over_a_class_has_relative_statistics_too() -> None:
+    mine = {"a": Moments(torch.ones(1, 2).requires_grad_(), torch.zeros(1, 2))}
+    real = {"a": Moments(torch.zeros(1, 2), torch.zeros(1, 2))}
+    loss = statistics_loss(mine, torch.ones(1, 1), real, "relative")
+    loss.sum().backward()
+    assert torch.isfinite(mine["a"].mean.grad).all()  # type: ignore[arg-type]
+    assert float(loss.detach()) == pytest.approx(2**0.5)
 
 
 def test_the_real_statistics_may_be_wider_than_the_synthetic_ones() -> None:
