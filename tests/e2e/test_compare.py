@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -321,17 +324,40 @@ def test_a_damaged_table_of_scores_is_gathered_again(begun: Path, tmp_path: Path
     assert compared(folder)["scores"] == compared(begun)["scores"]
 
 
+def start(*words: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "wmdd", "compare", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def test_methods_that_another_process_adds_meanwhile_stay(
     begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, make = shutil.copytree(begun, tmp_path / "who"), compare._make
+    others = list[subprocess.Popen[str]]()
 
-    def add(run: RunDirectory, *more: Any) -> None:
-        monkeypatch.setattr(compare, "_make", make)
-        assert main(["compare", str(folder), "--methods", "k-center", "-q"]) == 0
-        make(run, *more)
+    def add(run: RunDirectory, *more: Any) -> bool:
+        if not others:
+            others.append(start(folder, "--methods", "k-center", "-q"))
+            while "k-center" not in (folder / "comparison.yaml").read_text():
+                assert others[0].poll() is None
+                time.sleep(0.1)
+        return make(run, *more)
 
     monkeypatch.setattr(compare, "_make", add)
     assert main(["compare", str(folder), "-q"]) == 0
+    _, said = others[0].communicate(timeout=300)
+    assert others[0].returncode == 0, said
     assert {row["method"] for row in compared(folder)["rows"]} == {"herding", "k-center", "mine", "random"}
-    assert "k-center" in (folder / "comparison.yaml").read_text()
+
+
+def test_processes_at_one_comparison_make_different_sets(begun: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(begun, tmp_path / "who")
+    shutil.rmtree(folder / "sets")
+    processes = [start(folder) for _ in range(2)]
+    said = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    made = [text.count("synthesis: 1 of 1 unit(s) made") for text in said]
+    assert min(made) > 0
+    assert sum(made) == 3 * 2 * 2
+    assert compared(folder)["scores"] == compared(begun)["scores"]
+    assert not list(folder.rglob(".*"))

@@ -1,11 +1,16 @@
-"""Making and scoring every set of a comparison; what is there already is not made again."""
+"""Making and scoring every set of a comparison; what is there already is not made again.
 
+Any number of processes may do one comparison: whoever is free takes the next set that no other is at.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from wmdd.comparison.settings import TEACHER, Comparison, read_comparison, write_comparison
+from wmdd.comparison.settings import TEACHER, Comparison, Member, read_comparison, write_comparison
 from wmdd.comparison.table import write_table
 from wmdd.config import RunConfig
 from wmdd.config.load import merge
@@ -14,11 +19,12 @@ from wmdd.data import ImageSource, open_source
 from wmdd.pipeline.opening import open_run
 from wmdd.pipeline.resolve import resolve
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.pipeline.runner import missing_units, run_stages
+from wmdd.pipeline.runner import SECONDS_BETWEEN_LOOKS, missing_units, run_stages
 from wmdd.pipeline.stages import ALL_STAGES
 from wmdd.pipeline.stages.synthesis import SynthesisStage
 from wmdd.pipeline.workspace import Workspace
 from wmdd.runtime.progress import Reporter
+from wmdd.storage.locks import CLAIM_SUFFIX, claim, remove_abandoned
 
 SHARED = ("teacher", "statistics")
 """The stages that are done once; all sets take them over."""
@@ -42,7 +48,7 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
     write_comparison(folder, _with_what_is_there(folder, comparison))
     run_stages(shared, SHARED)
     failed, shown = list[str](), False
-    for number, member in enumerate(members, start=1):
+    for number, member in _in_turn(folder, members, reporter):
         reporter.say(f"[{number}/{len(members)}] {member.method}, IPC {member.ipc}, seed {member.seed}")
         try:
             shown = _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
@@ -62,6 +68,25 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
             f"{len(failed)} of {len(members)} sets in {folder} could not be made, the others are done: "
             f"{'; '.join(failed)}. To make one anew, remove its folder, and the same command goes on."
         )
+
+
+def _in_turn(folder: Path, members: Sequence[Member], reporter: Reporter) -> Iterator[tuple[int, Member]]:
+    """Each member and its number, held while it is made: one that another process is at comes when that has done."""
+    left = dict(enumerate(members, start=1))
+    said = False
+    while left:
+        before = len(left)
+        for number, member in tuple(left.items()):
+            held = claim(folder / f".{member.folder.replace('/', '--')}{CLAIM_SUFFIX}")
+            if held is not None:
+                with held:
+                    yield number, left.pop(number)
+        if len(left) == before:
+            if not said:
+                reporter.say(f"waiting for {len(left)} set(s) that other processes make")
+                said = True
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    remove_abandoned(folder)
 
 
 def _show(folder: Path, comparison: Comparison) -> None:

@@ -28,7 +28,8 @@ from wmdd.stages.finite import NotFiniteError
 from wmdd.storage.locks import Claim
 from wmdd.storage.savepoint import Savepoint
 
-_SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_LOOKS = 0.5
+"""How often a process that waits for others looks whether they have done."""
 
 
 def run_stages(work: Workspace, names: Sequence[str] = STAGES, shard: Shard | None = None) -> None:
@@ -93,12 +94,12 @@ def _wait_for(stage: Stage, work: Workspace) -> None:
         if not said:
             work.reporter.say(f"{stage.name}: waiting for {len(missing)} unit(s) that other processes make")
             said = True
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def _patiently(attempt: Callable[[], Claim | None]) -> Claim:
     while (held := attempt()) is None:
-        time.sleep(_SECONDS_BETWEEN_LOOKS / 10)
+        time.sleep(SECONDS_BETWEEN_LOOKS / 10)
     return held
 
 
@@ -176,7 +177,7 @@ def _make_missing(jobs: Sequence["_Job"], team: Crew) -> tuple[int, list[str]]:
                     del left[number]
         left = {number: job for number, job in left.items() if not job.done()}
         if left and before == fresh + len(failed):
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
     team.told(0)
     return fresh, failed
 
