@@ -1,13 +1,12 @@
 """Every shipped method within one budget of steps, as files for `wmdd compare --methods`.
 
-    python benchmarks/budget.py FOLDER [--most-steps N] [--tuned FILE [FILE ...]] [--batch-size N]
+    python benchmarks/budget.py FOLDER [--most-steps N] [--tuned FILE [FILE ...]]
     wmdd compare COMPARISON --data ... --methods $(ls FOLDER/*.yaml | paste -sd, -)
 
 A file holds what the method ships with, but N steps of synthesis where that is more, and the learning rate or weight of
 the statistics that `benchmarks/recipe.py --trials others --json FILE` found best on held-out training images, if it is
 ahead of the shipped settings by more than two students of the same images differ. Of a method that several FILEs have,
-the last one counts. --batch-size is for GPUs: up to N images pass through the teacher at once, which makes the same
-images sooner.
+the last one counts.
 """
 
 import argparse
@@ -39,7 +38,6 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--most-steps", type=int, default=MOST_STEPS)
     parser.add_argument("--tuned", type=Path, nargs="+", default=[])
-    parser.add_argument("--batch-size", type=int)
     arguments = parser.parse_args()
     best: dict[str, Factors] = {}
     for path in arguments.tuned:
@@ -47,8 +45,6 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for method in METHODS:
         settings = within_budget(method, arguments.most_steps, best.get(method, {}))
-        if arguments.batch_size and parse(settings).synthesis.steps:
-            settings = merge(settings, {"synthesis": {"batch_size": arguments.batch_size}})
         (arguments.folder / f"{method}.yaml").write_text(dump(settings), encoding="utf-8")
 
 

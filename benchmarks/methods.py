@@ -56,9 +56,9 @@ def main() -> None:
         found = of_ipc(found, arguments.ipc)
     if len({row["student"] for row in found["rows"]}) > 1:
         parser.error("a table holds one student, and this comparison has several")
-    homes = {folder / "sets" / name: name for name in found.get("methods", ()) for folder in arguments.comparisons}
-    made = {name: path for path, name in reversed(homes.items()) if path.is_dir()}  # in the first that has it
-    shown = {name: _sets(path, arguments.ipc) for name, path in made.items()}
+    places = {name: [folder / "sets" / name for folder in arguments.comparisons] for name in found.get("methods", ())}
+    made = {name: [sets for place in of for sets in _sets(place, arguments.ipc)] for name, of in places.items()}
+    shown = {name: sets[0] for name, sets in made.items() if sets}  # in the first folder that has them
     print(table(found["rows"], {name: closeness(shown, name) for name in shown}))
     print(f"\n{lead_table(leads(found['scores']))}")
     print(f"\n{cost_table(found['rows'])}")
@@ -158,7 +158,7 @@ def table(rows: Sequence[Row], differences: Mapping[str, tuple[str, str]]) -> st
     columns = sorted({(row["protocol"], row["ipc"]) for row in rows}, key=lambda key: (key[1], key[0]))
     cells = {(row["method"], row["protocol"], row["ipc"]): row for row in rows}
     best = {column: max(row["top1"] for row in rows if (row["protocol"], row["ipc"]) == column) for column in columns}
-    methods = sorted({row["method"] for row in rows}, key=lambda name: -_mean_top1(name, columns, cells))
+    methods = sorted(dict.fromkeys(row["method"] for row in rows), key=lambda name: -_mean_top1(name, columns, cells))
     lines = [
         [
             "method",
@@ -238,9 +238,9 @@ def draw_panel(homes: Mapping[str, Path], path: Path) -> None:
         figure.savefig(path, dpi=130, bbox_inches="tight", metadata={"Software": None})
 
 
-def _sets(method: Path, ipc: int | None) -> Path:
-    """The folder of the sets of ``ipc`` images per class, or of the most."""
-    return method / f"ipc-{ipc:03d}" if ipc else max(method.iterdir(), key=lambda path: path.name)
+def _sets(method: Path, ipc: int | None) -> list[Path]:
+    """The folders of the method's sets, most images first; of ``ipc`` images per class alone where that is given."""
+    return sorted(method.glob("ipc-*" if ipc is None else f"ipc-{ipc:03d}"), reverse=True)
 
 
 def _classes(sets: Path) -> list[Path]:

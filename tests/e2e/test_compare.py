@@ -361,3 +361,19 @@ def test_processes_at_one_comparison_make_different_sets(begun: Path, tmp_path: 
     assert sum(made) == 3 * 2 * 2
     assert compared(folder)["scores"] == compared(begun)["scores"]
     assert not list(folder.rglob(".*"))
+
+
+def test_a_comparison_that_vanishes_meanwhile_is_not_begun_anew(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, make = shutil.copytree(begun, tmp_path / "who"), compare._make
+
+    def vanish(run: RunDirectory, *more: Any) -> bool:
+        made = make(run, *more)
+        folder.rename(tmp_path / "elsewhere")
+        return made
+
+    monkeypatch.setattr(compare, "_make", vanish)
+    assert main(["compare", str(folder), "-q"]) == 2
+    assert f"{folder / 'teacher'} has vanished" in capsys.readouterr().err
+    assert not folder.exists()

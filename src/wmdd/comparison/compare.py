@@ -24,7 +24,7 @@ from wmdd.pipeline.stages import ALL_STAGES
 from wmdd.pipeline.stages.synthesis import SynthesisStage
 from wmdd.pipeline.workspace import Workspace
 from wmdd.runtime.progress import Reporter
-from wmdd.storage.locks import CLAIM_SUFFIX, claim, remove_abandoned
+from wmdd.storage.locks import CLAIM_SUFFIX, Claim, claim, patiently
 
 SHARED = ("teacher", "statistics")
 """The stages that are done once; all sets take them over."""
@@ -45,10 +45,11 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
     for member in members:  # what cannot be is refused before anything is made
         resolve(comparison.config_of(member), source)
     shared = open_run(RunDirectory(folder / TEACHER), comparison.shared, reporter)
-    write_comparison(folder, _with_what_is_there(folder, comparison))
+    with _gathering(folder):
+        write_comparison(folder, _with_what_is_there(folder, comparison))
     run_stages(shared, SHARED)
     failed, shown = list[str](), False
-    for number, member in _in_turn(folder, members, reporter):
+    for number, member in _in_turn(shared.run, folder, members, reporter):
         reporter.say(f"[{number}/{len(members)}] {member.method}, IPC {member.ipc}, seed {member.seed}")
         try:
             shown = _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
@@ -70,13 +71,15 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
         )
 
 
-def _in_turn(folder: Path, members: Sequence[Member], reporter: Reporter) -> Iterator[tuple[int, Member]]:
+def _in_turn(
+    shared: RunDirectory, folder: Path, members: Sequence[Member], reporter: Reporter
+) -> Iterator[tuple[int, Member]]:
     """Each member and its number, held while it is made: one that another process is at comes when that has done."""
-    left = dict(enumerate(members, start=1))
-    said = False
+    left, said = dict(enumerate(members, start=1)), False
     while left:
         before = len(left)
         for number, member in tuple(left.items()):
+            shared.refuse_vanished()  # or what is claimed would begin in an empty folder
             held = claim(folder / f".{member.folder.replace('/', '--')}{CLAIM_SUFFIX}")
             if held is not None:
                 with held:
@@ -86,14 +89,19 @@ def _in_turn(folder: Path, members: Sequence[Member], reporter: Reporter) -> Ite
                 reporter.say(f"waiting for {len(left)} set(s) that other processes make")
                 said = True
             time.sleep(SECONDS_BETWEEN_LOOKS)
-    remove_abandoned(folder)
+
+
+def _gathering(folder: Path) -> Claim:
+    """Hold what is gathered of all sets, as soon as no other process does."""
+    return patiently(lambda: claim(folder / f".gathered{CLAIM_SUFFIX}"))
 
 
 def _show(folder: Path, comparison: Comparison) -> None:
     from wmdd.report import write_comparison_page  # matplotlib, for which the import of wmdd need not wait
 
-    write_table(folder, _with_what_is_there(folder, comparison))
-    write_comparison_page(folder)
+    with _gathering(folder):
+        write_table(folder, _with_what_is_there(folder, comparison))
+        write_comparison_page(folder)
 
 
 def _with_what_is_there(folder: Path, comparison: Comparison) -> Comparison:

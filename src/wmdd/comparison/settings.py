@@ -20,7 +20,7 @@ from wmdd.config.presets import OF_A_METHOD, method_presets, method_settings
 from wmdd.core.errors import RunError, SettingsError
 from wmdd.core.paths import absolute
 from wmdd.storage.atomic import write_text
-from wmdd.storage.locks import TEMPORARY_SUFFIX
+from wmdd.storage.locks import CLAIM_SUFFIX, TEMPORARY_SUFFIX
 
 TEACHER = "teacher"
 """The folder, in a comparison's, of the run that teacher and statistics are taken from."""
@@ -246,9 +246,10 @@ def read_comparison(folder: Path) -> Comparison | None:
     path = _path(folder)
     if not path.is_file():
         # A teacher alone is what a comparison leaves that was cut off at its very beginning.
-        if folder.exists() and not (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
+        if not folder.exists() or (folder.is_dir() and all(map(_is_ours, folder.iterdir()))):
+            return None
+        if not path.is_file():  # still: another process may have begun it between the two looks
             raise RunError(f"{folder} holds something else than a comparison: name an empty or a new folder.")
-        return None
     try:
         values = read_mapping(path)
         found = Comparison(values["settings"], values["methods"], tuple(values["ipc"]), values["seeds"])
@@ -263,7 +264,7 @@ def read_comparison(folder: Path) -> Comparison | None:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name == TEACHER or path.name.endswith(TEMPORARY_SUFFIX)
+    return path.name == TEACHER or path.name.endswith((TEMPORARY_SUFFIX, CLAIM_SUFFIX))
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> None:

@@ -125,7 +125,7 @@ class RunDirectory:
 
     def record(self, stage: str, record: UnitRecord) -> None:
         """Note a unit as done; its files must be in place."""
-        self._refuse_vanished()
+        self.refuse_vanished()
         write_sealed(self._record_path(stage, record.name), asdict(record))
 
     def _record_path(self, stage: str, unit: str) -> Path:
@@ -306,7 +306,7 @@ class RunDirectory:
                 with held:
                     pass
 
-    def _refuse_vanished(self) -> None:
+    def refuse_vanished(self) -> None:
         """Refuse to begin the folder anew, below a mount point perhaps, where the run was a moment ago."""
         if not self.path.is_dir():
             raise RunError(f"{self.path} has vanished: bring it back, and the same command goes on from here.")
@@ -315,7 +315,7 @@ class RunDirectory:
 
     def log(self, stage: str, unit: str, step: int, values: dict[str, float]) -> None:
         """Append one measurement to ``metrics.jsonl``."""
-        self._refuse_vanished()
+        self.refuse_vanished()
         append_line(self.path / _METRICS, {"stage": stage, "unit": unit, "step": step, **values})
 
 

@@ -6,7 +6,7 @@ it. Only a teacher, and students when there are fewer of them than processes, ar
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,7 +25,7 @@ from wmdd.runtime.allocator import give_back
 from wmdd.runtime.crew import ALONE, Crew
 from wmdd.runtime.usage import machine_name, measured, versions
 from wmdd.stages.finite import NotFiniteError
-from wmdd.storage.locks import Claim
+from wmdd.storage.locks import Claim, patiently
 from wmdd.storage.savepoint import Savepoint
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -57,7 +57,7 @@ def run_stages(work: Workspace, names: Sequence[str] = STAGES, shard: Shard | No
 
 
 def _gather(work: Workspace, results: bool) -> None:
-    with _patiently(work.run.gathering):
+    with patiently(work.run.gathering):
         work.run.write_manifest(work.run.data())
         if results:
             write_results(work.run, work.config)
@@ -95,12 +95,6 @@ def _wait_for(stage: Stage, work: Workspace) -> None:
             work.reporter.say(f"{stage.name}: waiting for {len(missing)} unit(s) that other processes make")
             said = True
         time.sleep(SECONDS_BETWEEN_LOOKS)
-
-
-def _patiently(attempt: Callable[[], Claim | None]) -> Claim:
-    while (held := attempt()) is None:
-        time.sleep(SECONDS_BETWEEN_LOOKS / 10)
-    return held
 
 
 _COMMANDS = {"synthesis": "synthesize", "evaluation": "evaluate"} | {

@@ -2,7 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from wmdd.core.errors import RunError
 
 TEMPORARY_SUFFIX = ".tmp"
 CLAIM_SUFFIX = ".claim"
+_SECONDS_BETWEEN_LOOKS = 0.05
 
 
 class Claim:
@@ -60,6 +62,13 @@ def claim(path: Path) -> Claim | None:
             os.close(handle)  # its holder removed it between our opening and our locking it
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}; nothing that was there before is lost.") from error
+
+
+def patiently(attempt: Callable[[], Claim | None]) -> Claim:
+    """What ``attempt`` claims, as soon as the process that holds it lets go."""
+    while (held := attempt()) is None:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    return held
 
 
 def lock(handle: int, *, wait: bool = False) -> bool:

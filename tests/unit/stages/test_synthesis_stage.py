@@ -39,6 +39,7 @@ def problem(world: World) -> SynthesisProblem:
     [
         *product(("squared", "norm"), ("squared", "norm"), (False, True), (0.0, 0.5)),
         *product(DIVERGENCES, ("norm",), (True,), (0.0,)),
+        ("norm", "relative", True, 0.0),
     ],
 )
 def test_chunks_give_what_one_batch_gives(
