@@ -142,7 +142,7 @@ def _students(figure: Figure, study: Study, record: Record, folder: Path) -> Non
     labels = [name.removesuffix("_patch16_224").replace("_", "\n") for name in names]
     axes.set_xticks(np.arange(len(names)) + 0.19, labels)
     axes.set_ylabel("top-1, %")
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 def _lambda(figure: Figure, study: Study, record: Record, folder: Path) -> None:
