@@ -348,6 +348,7 @@ def test_methods_that_another_process_adds_meanwhile_stay(
     _, said = others[0].communicate(timeout=300)
     assert others[0].returncode == 0, said
     assert {row["method"] for row in compared(folder)["rows"]} == {"herding", "k-center", "mine", "random"}
+    assert "k-center" in (folder / "comparison.yaml").read_text()
 
 
 def test_processes_at_one_comparison_make_different_sets(begun: Path, tmp_path: Path) -> None:
