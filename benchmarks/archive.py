@@ -6,6 +6,7 @@ FOLDER holds what SET.zip does. Every image is read, decoded and resized, by two
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from bars import Bar, Bars
@@ -32,7 +33,7 @@ def main() -> None:
         for split in (source.train, source.validation):
             decode_images(split, range(len(split)), arguments.size, threads=2)
 
-    seconds = in_turns({name: lambda path=path: read(path) for name, path in places.items()}, arguments.repeats)
+    seconds = in_turns({name: partial(read, path) for name, path in places.items()}, arguments.repeats)
     bars = Bars(("pillow",))
     count = sum(len(split) for split in (opened["folder"].train, opened["folder"].validation))
     bars.note(f"{count} images to {arguments.size} px", **{name: round(value, 2) for name, value in seconds.items()})

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,6 @@ from wmdd.ot.ordering import in_canonical_order
 from wmdd.ot.ragged import centred
 from wmdd.pipeline.artifacts import load_statistics
 from wmdd.pipeline.run_directory import RunDirectory
-from wmdd.storage.mapped import MappedRows
 
 ATOMS = (1, 10, 50, 100)
 RESTARTS = 10  # of all methods that have any; the solvers' own default
@@ -156,17 +156,21 @@ def largest_gap(problem: BarycenterProblem, output: BarycenterOutput) -> float:
 # --- time (bar 3) -----------------------------------------------------------------------------------------------------
 
 
+def k_means(classes: Sequence[Tensor], m: int, restarts: int) -> None:
+    """What scikit-learn does for the same."""
+    for points in classes:
+        KMeans(m, n_init=restarts, random_state=0).fit(points.numpy())
+
+
 def compare_times(bars: Bars, name: str, classes: list[Tensor]) -> None:
     for m in TIMED_ATOMS:
         problem = problem_of(classes, m)
-        tasks: dict[str, Callable[[], object]] = {"paper": lambda p=problem: as_published(p)}
+        tasks: dict[str, Callable[[], object]] = {"paper": partial(as_published, problem)}
         for restarts in TIMED_RESTARTS:
-            tasks[f"exact {restarts}"] = lambda p=problem, r=restarts: solve(p, "exact", restarts=r)
-            tasks[f"scikit-learn {restarts}"] = lambda p=m, r=restarts: [
-                KMeans(p, n_init=r, random_state=0).fit(points.numpy()) for points in classes
-            ]
+            tasks[f"exact {restarts}"] = partial(solve, problem, "exact", restarts=restarts)
+            tasks[f"scikit-learn {restarts}"] = partial(k_means, classes, m, restarts)
         seconds = in_turns(tasks, REPEATS)
-        seconds["uniform"] = timed(lambda p=problem: solve(p, "uniform", restarts=RESTARTS))
+        seconds["uniform"] = timed(partial(solve, problem, "uniform", restarts=RESTARTS))
         where = f"{name}, m = {m}"
         for restarts in TIMED_RESTARTS:
             mine = seconds[f"exact {restarts}"]
@@ -264,9 +268,24 @@ def generate(path: Path) -> None:
         features[k * POINTS : (k + 1) * POINTS] = np.maximum(points + 0.3, 0)
 
 
+class Mapped:
+    """The matrix in ``path``, float32 ``[N, D]``, as :class:`wmdd.ot.Rows`.
+
+    It is mapped anew for each slice: pages of a mapping that stays open would count as memory of the process.
+    """
+
+    dtype = torch.float32
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.shape = path, torch.Size(np.load(path, mmap_mode="r").shape)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        return torch.from_numpy(np.array(np.load(self.path, mmap_mode="r")[rows]))
+
+
 def scale_child(path: Path, m: int) -> None:
     """Solve in a process of its own, so that its memory is what it reports."""
-    rows = MappedRows(path)
+    rows = Mapped(path)
     problem = BarycenterProblem(rows, m, (POINTS,) * CLASSES)
     began = time.perf_counter()
     output = solve(problem, "exact", restarts=4)

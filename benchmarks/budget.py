@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from wmdd.comparison.settings import METHODS
+from wmdd.comparison.methods import METHODS
 from wmdd.config.load import dump, merge, parse
 from wmdd.config.presets import method_settings
 from wmdd.storage.json import read_json

@@ -136,7 +136,7 @@ def trained(images: Tensor, logits: Tensor, seed: int) -> nn.Module:
 
 @torch.no_grad()
 def top1(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    return 100 * (network(normalised(images)).argmax(1) == labels).float().mean().item()
+    return 100 * float((network(normalised(images)).argmax(1) == labels).float().mean())
 
 
 def normalised(images: Tensor) -> Tensor:

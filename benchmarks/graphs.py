@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -48,14 +49,13 @@ def main() -> None:
 
 def step(machine: Machine, side: int, batch: int, *, recorded: bool) -> tuple[float, list[float]]:
     """Milliseconds of a step, and the first losses rounded to four digits."""
-    kept = evaluation.graph_training, evaluation.graphed_inference
-    if not recorded:
-        evaluation.graph_training = lambda *_: None  # type: ignore[assignment]
-        evaluation.graphed_inference = lambda infer, _: infer
-    try:
+    if recorded:
         return _step(machine, side, batch)
-    finally:
-        evaluation.graph_training, evaluation.graphed_inference = kept
+    with (
+        patch.object(evaluation, "graph_training", lambda *_: None),
+        patch.object(evaluation, "graphed_inference", lambda infer, _: infer),
+    ):
+        return _step(machine, side, batch)
 
 
 def _step(machine: Machine, side: int, batch: int) -> tuple[float, list[float]]:

@@ -141,7 +141,7 @@ def compare_students(bars: Bars, folder: Path, path: Path, seeds: Sequence[int],
         COMPACT: stored_form(work, folder, protocol, kept, in_four_bits=True),
         ONLINE: (online_labels(work.teacher, work.machine), planner(work, protocol)),
     }
-    top1 = {form: [] for form in sources}
+    top1: dict[str, list[float]] = {form: [] for form in sources}
     for seed in seeds:
         for form, (labels, views) in sources.items():
             top1[form].append(student_top1(work, protocol, seed, labels, views))
@@ -169,7 +169,7 @@ def stored_form(work: Workspace, folder: Path, protocol: Protocol, epochs: int, 
     images = work.distilled.images.to(work.machine.device)
     for first in range(0, epochs, EPOCHS_PER_FILE):
         plans = [plan(epoch) for epoch in range(first, min(first + EPOCHS_PER_FILE, epochs))]
-        logits = [label_epoch(work.teacher, images, p, work.machine, work.config.evaluation.batch_size) for p in plans]
+        logits = [label_epoch(work.teacher, images, p, work.machine, work.config.runtime.batch_size) for p in plans]
         files[first] = folder / f"students-{epochs}-{first}.safetensors"
         write_soft_labels(files[first], labels_of(torch.stack(logits), plans), in_four_bits=in_four_bits)
     labels = stored_labels(StoredLabels(files))
@@ -195,7 +195,7 @@ def student_top1(
         work.machine,
         seed,
     )
-    batch = work.config.evaluation.batch_size
+    batch = work.config.runtime.batch_size
     return score(network, work.validation, classes, work.teacher.preprocessing, work.machine, batch).top1
 
 

@@ -29,11 +29,11 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student_t
 
 from spread import paired_difference
+from wmdd.report.gallery import strip
 from wmdd.storage.images import read_png
 from wmdd.storage.json import read_json, write_json
 from wmdd.storage.tensors import read_tensors
 
-MOST_CLASSES = 10
 OURS = "wmdd"
 STARTS = {"wmdd": "nearest", "dm": "random", "mmd": "random"}
 """Methods, and those whose images they start as."""
@@ -226,12 +226,12 @@ def cost_table(rows: Sequence[Row]) -> str:
 
 def draw_panel(homes: Mapping[str, Path], path: Path) -> None:
     """The first image of some classes, a row for each method with the folder of its sets."""
-    strips = {name: _strip(home) for name, home in homes.items()}
+    strips = {name: images for name, home in homes.items() if (images := strip(home / "seed-0")) is not None}
     height, width = next(iter(strips.values())).shape[:2]
     with matplotlib.style.context(["default", {"font.size": 8}]):
         figure = Figure(figsize=(1.2 + 6.4, 6.4 * height / width * len(strips) * 1.06), layout="constrained")
-        for axes, (name, strip) in zip(figure.subplots(len(strips), squeeze=False)[:, 0], strips.items(), strict=True):
-            axes.imshow(strip, interpolation="nearest")
+        for axes, (name, images) in zip(figure.subplots(len(strips), squeeze=False)[:, 0], strips.items(), strict=True):
+            axes.imshow(images, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.set_ylabel(name, rotation=0, ha="right", va="center")
             axes.spines[:].set_visible(False)
@@ -267,12 +267,6 @@ def _levels(images: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> str:
 def _images(folder: Path) -> np.ndarray:
     """All images of a class, ``[m, C, S, S]``."""
     return np.stack([read_png(path).numpy() for path in sorted(folder.iterdir())])
-
-
-def _strip(sets: Path) -> np.ndarray:
-    files = [folder / "000.png" for folder in _classes(sets)]
-    some = files[:: -(-len(files) // MOST_CLASSES)]
-    return np.concatenate([read_png(path).permute(1, 2, 0).numpy() for path in some], axis=1)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,9 @@ def judge(bars: Bars, where: str, ratios: dict[str, float], *, timed: bool) -> N
 def plan_of(run: RunDirectory) -> dict[str, Any]:
     """What the command line says of the run's settings."""
     command = [sys.executable, "-m", "wmdd", "plan", "--config", str(run.path / "config.yaml"), "--json", "-q"]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    planned: dict[str, Any] = json.loads(said)
+    return planned
 
 
 def measured(run: RunDirectory) -> dict[str, dict[str, float]]:

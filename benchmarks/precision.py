@@ -26,9 +26,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="two or more")
     parser.add_argument("--epochs", type=int, help="of students, instead of the protocol's")
     arguments = parser.parse_args()
+    if len(arguments.seeds) < 2:
+        parser.error("one seed says nothing of their noise: give --seeds two or more")
     bars, work = Bars(("torch", "timm")), begin(arguments.run, {}, Reporter(quiet=True))
     config, device = work.config, str(work.config.runtime.device)
     best, trials = default_precision(device), Trials(work, arguments.epochs)

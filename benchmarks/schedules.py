@@ -13,6 +13,7 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from bars import Bar, Bars
 from spread import paired_difference, spread
@@ -21,7 +22,7 @@ from wmdd.api import begin
 from wmdd.config import PROTOCOLS, Protocol
 from wmdd.runtime.progress import Reporter
 
-SCHEDULES = {  # all end at 0
+SCHEDULES: dict[str, dict[str, Any]] = {  # all end at 0
     "published": {"lr": 1e-3, "warmup": 0.0},
     "wmdd": {"lr": 2e-3, "warmup": 0.1},
     "0.003": {"lr": 3e-3, "warmup": 0.1},

@@ -37,9 +37,8 @@ def main() -> None:
 def measure(side: int, batch: int, arch: str, machine: Machine, bars: Bars, repeats: int) -> None:
     """One bar: the step of ours over that of torch's convolutions."""
     ours = machine.place(build_network(arch, CLASSES, side, "imagenet"))
-    torchs = build_network(arch, CLASSES, side, "imagenet").to(
-        device=machine.device, dtype=machine.dtype, memory_format=torch.channels_last
-    )
+    torchs = build_network(arch, CLASSES, side, "imagenet").to(machine.device, machine.dtype)
+    torchs = torchs.to(memory_format=torch.channels_last)
     tasks: dict[str, Callable[[], object]] = {
         name: partial(train_bare, network, adamw(network), batch, side, CLASSES, STEPS, machine)
         for name, network in (("ours", ours), ("torch's", torchs))

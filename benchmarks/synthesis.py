@@ -17,6 +17,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,7 +105,7 @@ class Case:
     def published(self, tick: Tick) -> None:
         """The published step, literally: nothing shared with the package but the network."""
         device = torch.device(self.device)
-        network = self.plain.to(device)
+        network: Any = self.plain.to(device)  # timm's networks have more than a Module
         pixels = self.images.flatten(0, 1).to(device).clone().requires_grad_()
         labels = torch.arange(self.classes, device=device).repeat_interleave(self.ipc)
         optimizer = torch.optim.Adam([pixels], lr=0.1, betas=(0.5, 0.9))

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
+from wmdd.comparison.asked import asked_for
 from wmdd.comparison.compare import run_comparison
-from wmdd.comparison.settings import asked_for
 from wmdd.comparison.table import NAME
 from wmdd.config import RunConfig
 from wmdd.config.data import default_folder
@@ -79,9 +79,13 @@ def distill(
         changes = _with_own_teacher(changes, own, settings or {})
     with Reporter(quiet=quiet) as reporter, lent(own), lent_data(own_data):
         named = str(changes.get("data", {}).get("source", "digits"))
-        work = begin(default_folder(named) if out is None else Path(out).expanduser(), changes, reporter)
+        work = begin(default_folder(named) if out is None else _folder(out), changes, reporter)
         complete(work)
     return load_distilled(work.run, work.config)
+
+
+def _folder(path: str | Path) -> Path:
+    return Path(path).expanduser()
 
 
 def _source(data: Data | None) -> dict[str, str]:
@@ -107,9 +111,10 @@ def load(path: str | Path) -> DistilledDataset:
         DataError: an export's manifest is of another version, or names files outside it.
         SettingsError: a library that the export's form needs is not installed.
     """
-    if is_export(Path(path)):
-        return load_export(Path(path))
-    directory = RunDirectory(Path(path))
+    folder = _folder(path)
+    if is_export(folder):
+        return load_export(folder)
+    directory = RunDirectory(folder)
     return load_distilled(directory, directory.config())
 
 
@@ -124,9 +129,9 @@ def export(run: str | Path, to: str = "folder", out: str | Path | None = None, *
     Raises:
         WmddError: there is no finished run, ``out`` is there already, or it cannot be written.
     """
-    directory = RunDirectory(Path(run))
+    directory = RunDirectory(_folder(run))
     directory.config()
-    return export_run(directory, to, Path(run) / "export" / to if out is None else Path(out), licence)
+    return export_run(directory, to, directory.path / "export" / to if out is None else _folder(out), licence)
 
 
 def evaluate(
@@ -151,8 +156,8 @@ def evaluate(
     changes: dict[str, Any] = {f"evaluation.{name}": list(value) for name, value in wanted.items() if value is not None}
     changes |= _source(own_data or data)
     with Reporter(quiet=quiet) as reporter, lent_data(own_data):
-        RunDirectory(Path(run)).config()
-        work = begin(Path(run), nested(changes), reporter)
+        RunDirectory(_folder(run)).config()
+        work = begin(_folder(run), nested(changes), reporter)
         run_stages(work, ("relabel", "evaluation"))
     return summarize(read_sealed(work.run.path / "results.json"))
 
@@ -180,7 +185,7 @@ def compare(
     Raises:
         WmddError: a method, the data, a setting or the folder cannot be used; the sentence says why.
     """
-    folder = Path(out)
+    folder = _folder(out)
     own_data = as_own(data)
     shared = nested(_source(own_data or data))
     shared = merge(shared, nested(settings or {}))

@@ -10,13 +10,15 @@ from statistics import mean, stdev
 from typing import Any
 
 import pytest
+import torch
 from coloured_images import Refused, snapshot
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from wmdd.cli.main import main
 from wmdd.comparison import compare
-from wmdd.comparison.settings import asked_for, read_comparison
+from wmdd.comparison.asked import asked_for
+from wmdd.comparison.file import read_comparison
 from wmdd.comparison.table import write_table
 from wmdd.config import PROTOCOLS, SynthesisConfig
 from wmdd.config.presets import shared_settings
@@ -255,6 +257,14 @@ def test_a_new_comparison_has_every_protocol(tmp_path: Path) -> None:
     assert asked_for(tmp_path / "who", {}).shared.evaluation.protocols == tuple(PROTOCOLS)
 
 
+def test_paths_mean_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = {"data": {"source": "images", "root": "sets"}, "teacher": {"checkpoint": "best.pt"}}
+    shared = asked_for(tmp_path / "who", changes).shared
+    found = (shared.data.source, shared.data.root, shared.teacher.checkpoint)
+    assert found == tuple(str(tmp_path.resolve() / name) for name in ("images", "sets", "best.pt"))
+
+
 def test_a_set_that_cannot_be_made_keeps_no_other_from_being_made(
     colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -307,13 +317,28 @@ def test_memory_that_does_not_do_for_one_set_keeps_no_other_from_being_made(
 ) -> None:
     folder, make = shutil.copytree(begun, tmp_path / "who"), compare._make
 
-    def fail(run: RunDirectory, *more: Any) -> None:
+    def fail(run: RunDirectory, *more: Any) -> bool:
         if "herding/ipc-001/seed-0" in str(run.path):
-            raise MemoryError
-        make(run, *more)
+            torch.empty(2**62, dtype=torch.uint8)  # torch has no type of its own for this
+        return make(run, *more)
 
     monkeypatch.setattr(compare, "_make", fail)
     refused(["compare", folder, "-q"], "1 of 12 sets", "sets/herding/ipc-001/seed-0 (there was not enough memory")
+
+
+def test_a_damaged_set_is_no_fault_of_those_made_before_its_turn(begun: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(begun, tmp_path / "who")
+    shutil.rmtree(folder / "sets/random/ipc-001/seed-0")  # made first, when the table of all cannot be gathered
+    next((folder / "sets/mine/ipc-002/seed-1/artifacts/relabel").glob("wmdd-*.safetensors")).unlink()
+    assert main(["compare", str(folder), "-q"]) == 0
+    assert compared(folder)["scores"] == compared(begun)["scores"]
+
+
+def test_students_of_other_seeds_are_not_in_the_table(begun: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(begun, tmp_path / "who")
+    assert main(["evaluate", str(folder / "sets/mine/ipc-001/seed-0"), "--seeds", "0,1", "-q"]) == 0
+    assert main(["compare", str(folder), "-q"]) == 0
+    assert compared(folder)["scores"] == compared(begun)["scores"]
 
 
 def test_a_damaged_table_of_scores_is_gathered_again(begun: Path, tmp_path: Path) -> None:
@@ -351,12 +376,26 @@ def test_methods_that_another_process_adds_meanwhile_stay(
     assert "k-center" in (folder / "comparison.yaml").read_text()
 
 
-def test_processes_at_one_comparison_make_different_sets(begun: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(begun, tmp_path / "who")
+def test_processes_at_one_comparison_make_different_sets(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, make = shutil.copytree(begun, tmp_path / "who"), compare._make
     shutil.rmtree(folder / "sets")
-    processes = [start(folder) for _ in range(2)]
-    said = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
+    others = list[subprocess.Popen[str]]()
+
+    def make_second(run: RunDirectory, *more: Any) -> bool:
+        """While this process is at its first set, the other one makes a set."""
+        if not others:
+            others.append(start(folder))
+            while not list(folder.glob("sets/*/*/*/results.json")):
+                assert others[0].poll() is None
+                time.sleep(0.1)
+        return make(run, *more)
+
+    monkeypatch.setattr(compare, "_make", make_second)
+    assert main(["compare", str(folder)]) == 0
+    said = capsys.readouterr().err, others[0].communicate(timeout=300)[1]
+    assert others[0].returncode == 0, said
     made = [text.count("synthesis: 1 of 1 unit(s) made") for text in said]
     assert min(made) > 0
     assert sum(made) == 3 * 2 * 2

@@ -11,7 +11,7 @@ import pytest
 from coloured_images import Refused
 
 from wmdd.cli.main import main
-from wmdd.comparison.settings import asked_for
+from wmdd.comparison.asked import asked_for
 from wmdd.config import SynthesisConfig
 from wmdd.experiments import STUDIES, figure2, studies
 

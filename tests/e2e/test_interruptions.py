@@ -23,11 +23,11 @@ from wmdd.stages.pixels import Pixels
 from wmdd.storage.savepoint import Savepoint
 
 
-def started(run: Path, data: Path) -> tuple[list[str], subprocess.Popen[str]]:
+def started(run: Path, data: Path, *more: str) -> tuple[list[str], subprocess.Popen[str]]:
     """A run that has begun with a synthesis that would take days."""
     words = ["run", str(run), "--data", str(data), *TINY, "--steps", "1000000"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "wmdd", *words],
+        [sys.executable, "-m", "wmdd", *words, *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -44,9 +44,14 @@ def started(run: Path, data: Path) -> tuple[list[str], subprocess.Popen[str]]:
     return words, process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_cleanly_and_names_the_command(number: int, pristine_colours: Path, tmp_path: Path) -> None:
-    words, process = started(tmp_path / "run", pristine_colours)
+@pytest.mark.parametrize(
+    ("number", "redo"),
+    [(signal.SIGINT, []), (signal.SIGTERM, ["--redo", "synthesis"]), (signal.SIGTERM, ["--redo=synthesis"])],
+)
+def test_a_signal_stops_cleanly_and_names_the_command(
+    number: int, redo: list[str], pristine_colours: Path, tmp_path: Path
+) -> None:
+    words, process = started(tmp_path / "run", pristine_colours, *redo)  # and again --redo would discard what there is
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (128 + number, "")

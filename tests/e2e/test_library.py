@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 import wmdd
 from wmdd.cli.main import main
-from wmdd.comparison.settings import METHODS
+from wmdd.comparison.methods import METHODS
 from wmdd.config.load import parse
 from wmdd.config.presets import method_settings
 
@@ -44,6 +44,11 @@ def test_a_distilled_set_is_a_torch_dataset(run: Path) -> None:
     assert distilled.weights.view(4, 5).sum(dim=1).tolist() == pytest.approx([1, 1, 1, 1])
     assert distilled.class_names == ("digit 0", "digit 1", "digit 2", "digit 3")
     assert "20 images, 4 classes, 16 px" in repr(distilled)
+
+
+def test_a_run_in_the_users_home(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(run.parent))
+    assert torch.equal(wmdd.load("~/run").images, wmdd.load(run).images)
 
 
 def test_results_hold_every_score_beside_its_baselines(run: Path) -> None:

@@ -14,7 +14,7 @@ import wmdd
 from wmdd.cli.main import main
 from wmdd.core.errors import WmddError
 from wmdd.core.types import Preprocessing
-from wmdd.models import Teacher, build_network, own
+from wmdd.models import Teacher, build_network
 from wmdd.runtime.device import Machine
 
 SETTINGS = {
@@ -199,7 +199,6 @@ def test_names_are_of_the_weights(network: ColourNet) -> None:
         other.read.bias[0] += 1e-6
     assert wmdd.OwnNetwork(other).arch != name
     assert wmdd.OwnNetwork(network, MEAN, STD).arch != name
-    assert not own.is_lent(name)
 
 
 def test_weights_of_torchvision_for_other_classes(refused: Refused, colours: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mutations import altered, spoilt
 from watching import watched
 
-from wmdd.comparison.settings import read_comparison
+from wmdd.comparison.file import read_comparison
 from wmdd.config.data import DataConfig
 from wmdd.config.load import read_yaml
 from wmdd.core.errors import WmddError
@@ -36,7 +36,6 @@ from wmdd.report.curves import read_curves
 from wmdd.storage.images import read_png
 from wmdd.storage.json import read_json, read_sealed
 from wmdd.storage.labels import StoredLabels
-from wmdd.storage.mapped import MappedRows
 from wmdd.storage.savepoint import Savepoint
 from wmdd.storage.tensors import read_entry, read_tensors
 
@@ -67,11 +66,6 @@ def all_images(source: Any) -> None:
 def opened(path: Path) -> None:
     """As ``wmdd check`` does."""
     all_images(open_source(DataConfig(source=str(path), memory_gb=0.2)))
-
-
-def rows(path: Path) -> None:
-    matrix = MappedRows(path)
-    _ = matrix[0:2]
 
 
 def epochs(path: Path) -> None:
@@ -118,7 +112,6 @@ READERS: dict[str, tuple[str, list[bytes], Callable[[Path], object], int, int]] 
     "an entry of tensors": ("x.safetensors", valid.TENSORS, lambda path: read_entry(path, 1), 40, 4000),
     "soft labels": ("x.safetensors", valid.LABELS, epochs, 60, 6000),
     "a savepoint": ("x.safetensors", valid.TENSORS, savepoint, 40, 4000),
-    "a matrix": ("x.npy", valid.MATRICES, rows, 60, 6000),
     "a png": ("x.png", valid.PICTURES, read_png, 60, 6000),
     "an image": ("x", valid.IMAGES, image, 100, 9000),
     "settings": ("x.yaml", valid.YAMLS, read_yaml, 40, 2500),

@@ -14,7 +14,7 @@ from mutations import HOSTILE, spoilt
 from valid_files import YAMLS
 from watching import watched
 
-from wmdd.comparison.settings import read_methods
+from wmdd.comparison.methods import read_methods
 from wmdd.config import RunConfig
 from wmdd.config.load import dotted, parse, read_value, read_yaml, settings, to_yaml
 from wmdd.core.errors import WmddError

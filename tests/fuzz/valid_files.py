@@ -115,15 +115,6 @@ def _labels(in_four_bits: bool) -> bytes:
 LABELS = [_labels(False), _labels(True)]
 
 
-def array(values: Any, version: tuple[int, int] | None = None) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, np.asarray(values), version=version)
-    return file.getvalue()
-
-
-MATRICES = [array(np.eye(3)), array(np.eye(3, dtype=np.float32), (2, 0)), array(np.asfortranarray(np.eye(2)), (3, 0))]
-
-
 def _arrays(**arrays: Any) -> bytes:
     return written(lambda path: np.savez_compressed(path, **arrays), "x.npz")
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -25,7 +24,6 @@ from wmdd.models import build_network, load_weights
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.report.collect import read_run
 from wmdd.storage.json import read_json, read_lines
-from wmdd.storage.mapped import MappedRows
 from wmdd.storage.pictures import read_picture
 from wmdd.storage.tensors import read_entry, read_tensors
 
@@ -37,7 +35,6 @@ OPENERS = {
     "core/bounded.py read_bounded: path.open": "is the bound",
     "core/bounded.py read_given: path.open": "is the bound",
     "core/bounded.py check_tensor_names: path.open": "reads eight bytes",
-    "core/bounded.py check_array_header: path.open": "reads twelve bytes",
     "core/hashing.py digest_file: path.open": "hashes in pieces, and no pipe",
     "data/archive.py bytes_at: path.open": "reads a piece, of at most an image's bytes",
     "data/table.py _rows: path.open": "has checked the size",
@@ -61,7 +58,6 @@ OPENERS = {
     "data/inert_pickle.py run: pickletools.genops": "takes bytes",
     "data/decode.py _decode: Image.open": "takes bytes; Pillow refuses too many pixels",
     "storage/pictures.py decode_picture: Image.open": "takes bytes; Pillow refuses too many pixels",
-    "storage/mapped.py _open: np.lib.format.open_memmap": "maps; has checked the header",
     "exports/shards.py _array: np.load": "takes bytes",
     "data/npz.py _read: np.load": "has checked what it unpacks to",
     "data/npz.py _read: ZipFile": "reads the table of contents",
@@ -204,7 +200,6 @@ KINDS: dict[str, Callable[[Path], Callable[[], object]]] = {
     "json lines": lambda tmp: lambda: read_lines(sparse(tmp / "x.jsonl")),
     "tensors": lambda tmp: lambda: read_tensors(sparse(tmp / "x.safetensors", HEADER)),
     "an entry of tensors": lambda tmp: lambda: read_entry(sparse(tmp / "x.safetensors", HEADER), 0),
-    "a matrix": lambda tmp: lambda: MappedRows(sparse(tmp / "x.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff")),
     "a picture": lambda tmp: lambda: read_picture(sparse(tmp / "x.png", b"\x89PNG\r\n\x1a\n")),
     "a checkpoint of safetensors": lambda tmp: lambda: weights(sparse(tmp / "x.safetensors", HEADER)),
     "a checkpoint": lambda tmp: lambda: weights(sparse(tmp / "x.pt")),
@@ -277,8 +272,6 @@ def test_what_is_within_the_bound_is_read(tmp_path: Path) -> None:
         read_bounded(tmp_path / "x", 3)
     save_file({"a": torch.zeros(3)}, tmp_path / "t.safetensors")
     check_tensor_names(tmp_path / "t.safetensors")
-    np.save(tmp_path / "m.npy", np.zeros((2, 3)))
-    assert MappedRows(tmp_path / "m.npy").shape == (2, 3)
 
 
 def test_settings_may_come_through_a_pipe(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from wmdd.cli.arguments import Parser, add_sets, add_settings, given_sets, given_settings, words
-from wmdd.comparison.settings import METHODS, OWN
+from wmdd.comparison.asked import OWN
+from wmdd.comparison.methods import METHODS
 from wmdd.config import PROTOCOLS
 from wmdd.config.load import settings
 from wmdd.config.presets import OF_A_METHOD
@@ -43,7 +44,7 @@ def execute(arguments: argparse.Namespace) -> None:
     ipc, seeds = given_sets(arguments)
 
     from wmdd.cli.comparison import print_comparison
-    from wmdd.comparison.settings import asked_for
+    from wmdd.comparison.asked import asked_for
     from wmdd.runtime.progress import Reporter
 
     comparison = asked_for(arguments.folder, values, methods, ipc, seeds)

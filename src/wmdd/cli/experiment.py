@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from wmdd.cli.arguments import Parser, add_sets, add_settings, given_sets, given_settings
-from wmdd.comparison.settings import OWN
+from wmdd.comparison.asked import OWN
 from wmdd.core.errors import SettingsError
 from wmdd.experiments import EXPERIMENTS, FIGURE2
 

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from wmdd.cli.arguments import Parser, one_line
 from wmdd.cli.interrupts import Interrupted, interruptible
-from wmdd.core.errors import SettingsError, WmddError
+from wmdd.core.errors import SettingsError, WmddError, is_out_of_memory
 from wmdd.runtime.allocator import keep_freed
 
 _COMMANDS = {
@@ -102,13 +102,13 @@ def main(words: Sequence[str] | None = None) -> int:
             import_module(_module(arguments.command)).execute(arguments)
             sys.stdout.flush()
     except KeyboardInterrupt as error:
-        sys.stderr.write(f"wmdd: interrupted; `{shlex.join(['wmdd', *words])}` resumes from here.\n")
+        sys.stderr.write(f"wmdd: interrupted; `{_again(words)}` resumes from here.\n")
         return error.code if isinstance(error, Interrupted) else 130
     except BrokenPipeError:  # the reader of our output has gone, as in `wmdd info RUN | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        if (sentence := _sentence(error)) is None:
+        if (sentence := _sentence(error, redone=bool(getattr(arguments, "redo", None)))) is None:
             raise
         sys.stderr.write(f"wmdd: {sentence}.\n")
         return 2
@@ -121,22 +121,35 @@ def _refuse_crew(command: str) -> None:
         raise SettingsError(f"wmdd {command} is no work for several processes: start it without torchrun.")
 
 
-def _sentence(error: Exception) -> str | None:
-    """What to tell the user without the final stop; None for a bug, which keeps its traceback."""
+def _again(words: Sequence[str]) -> str:
+    """The command that goes on where this one stopped: without ``--redo``, which would discard what it has made."""
+    left = [
+        word
+        for before, word in zip(("", *words), words, strict=False)
+        if "--redo" not in (before, word) and not word.startswith("--redo=")
+    ]
+    return shlex.join(["wmdd", *left])
+
+
+def _sentence(error: Exception, *, redone: bool) -> str | None:
+    """What to tell the user without the final stop; None for a bug, which keeps its traceback.
+
+    ``redone`` says that the command had ``--redo``.
+    """
+    again = "the same command without --redo" if redone else "the same command"
     if isinstance(error, WmddError):
         return one_line(str(error)).rstrip(".")
     if isinstance(error, OSError) and error.strerror:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        return f"{where}{error.strerror}; the same command resumes from here once that is fixed"
+        return f"{where}{error.strerror}; {again} resumes from here once that is fixed"
     if "by peer" in str(error) and os.environ.get("WORLD_SIZE", "1") != "1":  # gloo's and NCCL's only sign
-        return "another process of torchrun's has stopped, and says why; the same command resumes from here"
+        return f"another process of torchrun's has stopped, and says why; {again} resumes from here"
     if str(error).startswith("DataLoader worker"):  # torch's only sign; Docker shares 64 MB unless it is told otherwise
         return (
             "a process that reads images has died, of too little memory perhaps: give the container more shared memory "
             "(docker run --shm-size), lower data.workers, or set it to 0"
         )
-    # torch is not imported here, and its CPU allocator raises a plain RuntimeError.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
+    if is_out_of_memory(error):
         return (
             "there is not enough memory for these settings: lower synthesis.batch_size, synthesis.steps, "
             "teacher.batch_size, runtime.batch_size, data.memory_gb, data.image_size or ipc, whichever is large"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wmdd.cli.arguments import Parser, add_settings, given_settings, number
 from wmdd.core.errors import SettingsError
+from wmdd.core.quantities import duration, size
 
 if TYPE_CHECKING:
     from wmdd.pipeline.plan.plan import Plan
@@ -17,8 +18,6 @@ examples:
   wmdd plan --config runs/birds/config.yaml            of a run, as it was begun
   wmdd plan preset:imagenet1k-ipc50 --gpus 8           of a dataset that is not here, with eight GPUs like this one
 """
-_SIXTY = 60
-_DAY = 24  # hours; more than two are said in days
 _PRESET = "preset:"
 
 
@@ -75,7 +74,7 @@ def print_plan(plan: "Plan") -> None:
 
     columns = ["", "units", "peak memory", "disk", "TFLOP", "time"]
     rows = [
-        [s.stage, str(s.units), _size(s.peak_mb), _size(s.disk_mb), f"{s.flops / 1e12:.3g}", _duration(s.seconds)]
+        [s.stage, str(s.units), _size(s.peak_mb), _size(s.disk_mb), f"{s.flops / 1e12:.3g}", duration(s.seconds)]
         for s in (*plan.stages, plan.total)
     ]
     print_table(f"What a run takes on {plan.machine}", columns, rows)
@@ -90,7 +89,7 @@ def _print_shared(plan: "Plan", workers: int) -> None:
 
     columns = ["", "at a unit", "time of 1", f"time of {workers}", "folders", "gradients of each"]
     rows = [
-        [s.stage, str(s.team), _duration(one.seconds), _duration(s.seconds), _size(s.folder_mb), _size(s.gradients_mb)]
+        [s.stage, str(s.team), duration(one.seconds), duration(s.seconds), _size(s.folder_mb), _size(s.gradients_mb)]
         for one, s in zip((*plan.stages, plan.total), (*plan.shared, plan.shared_total), strict=True)
     ]
     print_table(f"The same with {workers} of them", columns, rows)
@@ -101,16 +100,4 @@ def _print_shared(plan: "Plan", workers: int) -> None:
 
 
 def _size(mb: float) -> str:
-    if mb >= 1e6:
-        return f"{mb / 1e6:.1f} TB"
-    return f"{mb / 1000:.1f} GB" if mb >= 1000 else f"{mb:.3g} MB"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, _SIXTY)
-    hours, minutes = divmod(int(minutes), _SIXTY)
-    if hours >= 2 * _DAY:
-        return f"{hours // _DAY} d {hours % _DAY:02d} h"
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02.0f} s" if minutes else f"{seconds:.1f} s"
+    return size(mb * 1e6)

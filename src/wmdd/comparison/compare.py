@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from wmdd.comparison.settings import TEACHER, Comparison, Member, read_comparison, write_comparison
+from wmdd.comparison.file import TEACHER, read_comparison, write_comparison
+from wmdd.comparison.settings import Comparison, Member
 from wmdd.comparison.table import write_table
 from wmdd.config import RunConfig
 from wmdd.config.load import merge
-from wmdd.core.errors import RunError, WmddError
+from wmdd.core.errors import RunError, WmddError, is_out_of_memory
 from wmdd.data import ImageSource, open_source
 from wmdd.pipeline.opening import open_run
 from wmdd.pipeline.resolve import resolve
@@ -48,21 +47,23 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
     with _gathering(folder):
         write_comparison(folder, _with_what_is_there(folder, comparison))
     run_stages(shared, SHARED)
-    failed, shown = list[str](), False
+    failed, current = list[str](), False
     for number, member in _in_turn(shared.run, folder, members, reporter):
         reporter.say(f"[{number}/{len(members)}] {member.method}, IPC {member.ipc}, seed {member.seed}")
+        current = False
         try:
-            shown = _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
-            if shown:
-                _show(folder, comparison)
-        except (WmddError, MemoryError, torch.OutOfMemoryError) as error:
-            if not shared.run.exists:  # it has all vanished
+            made = _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
+        except Exception as error:
+            if (
+                not (isinstance(error, WmddError) or is_out_of_memory(error)) or not shared.run.exists
+            ):  # all has vanished
                 raise
             why = str(error).rstrip(".") if isinstance(error, WmddError) else "there was not enough memory for it"
             reporter.say(f"{member.folder}: {why}")
             failed.append(f"{member.folder} ({why})")
-            shown = False
-    if not shown:
+        else:
+            current = made and _could_show(folder, comparison, reporter)
+    if not current:
         _show(folder, comparison)
     if failed:
         raise RunError(
@@ -94,6 +95,16 @@ def _in_turn(
 def _gathering(folder: Path) -> Claim:
     """Hold what is gathered of all sets, as soon as no other process does."""
     return patiently(lambda: claim(folder / f".gathered{CLAIM_SUFFIX}"))
+
+
+def _could_show(folder: Path, comparison: Comparison, reporter: Reporter) -> bool:
+    """Show what there is; a damaged set keeps that from being shown until its turn comes, which makes it anew."""
+    try:
+        _show(folder, comparison)
+    except WmddError as error:
+        reporter.say(f"the table waits for a set that is damaged: {error}")
+        return False
+    return True
 
 
 def _show(folder: Path, comparison: Comparison) -> None:

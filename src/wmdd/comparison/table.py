@@ -1,19 +1,22 @@
 """``comparison.json``: every set's scores, and each method beside random real images."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import sqrt
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
-from wmdd.comparison.settings import BASELINE, TEACHER, Comparison, Member
+from wmdd.comparison.file import TEACHER
+from wmdd.comparison.methods import BASELINE
+from wmdd.comparison.settings import Comparison, Member
 from wmdd.config import PROTOCOLS
 from wmdd.config.protocols import base_name
 from wmdd.core.errors import RunError
+from wmdd.core.spread import Spread
 from wmdd.pipeline.artifacts import teacher_facts
 from wmdd.pipeline.run_directory import RunDirectory
+from wmdd.pipeline.stages.image_sets import DISTILLED
 from wmdd.storage.json import read_sealed, write_json
 
 NAME = "comparison.json"
@@ -123,9 +126,11 @@ def _results_of(run: RunDirectory) -> dict[str, Any] | None:
 
 
 def _scores_of(member: Member, results: Mapping[str, Any]) -> list[Score]:
+    # Students of other seeds or of other images may have been trained in the set's run since: they pair with none.
     return [
         Score(member.method, member.ipc, member.seed, found["protocol"], found["student"], found["top1"])
         for found in results["scores"]
+        if (found["method"], found["seed"]) == (DISTILLED, member.seed)
     ]
 
 
@@ -158,8 +163,8 @@ def rows_of(
         baseline = by_seed.get((ipc, protocol, student, BASELINE), {})
         gains = [top1[seed] - baseline[seed] for seed in top1 if seed in baseline] if method != BASELINE else []
         mine = [cost for cost in costs if (cost.method, cost.ipc) == (method, ipc)]
-        average, spread = _mean_and_std(top1.values())
-        gain, gain_std = _mean_and_std(gains) if gains else (None, None)
+        found = Spread.of(top1.values())
+        gain = Spread.of(gains) if gains else None
         hard = protocol.startswith("hard-label") and student == teacher["arch"]
         rows.append(
             Row(
@@ -168,12 +173,12 @@ def rows_of(
                 protocol=protocol,
                 student=student,
                 real_pixels=real_pixels[method],
-                seeds=len(top1),
-                top1=average,
-                top1_std=spread,
-                gain=gain,
-                gain_error=None if gain_std is None else gain_std / sqrt(len(gains)),
-                hard_label_recovery=teacher["top1"] - average if hard else None,
+                seeds=found.count,
+                top1=found.mean,
+                top1_std=found.std,
+                gain=None if gain is None else gain.mean,
+                gain_error=None if gain is None else gain.error,
+                hard_label_recovery=teacher["top1"] - found.mean if hard else None,
                 seconds=mean(cost.seconds for cost in mine),
                 peak_mb=max(cost.peak_mb for cost in mine),
                 image_bytes=mean(cost.image_bytes for cost in mine),
@@ -186,8 +191,3 @@ def rows_of(
 def _place(protocol: str) -> int:
     """The place of a protocol, whatever its number of epochs, among the named ones: ours comes first."""
     return list(PROTOCOLS).index(base_name(protocol))
-
-
-def _mean_and_std(values: Iterable[float]) -> tuple[float, float | None]:
-    found = list(values)
-    return mean(found), stdev(found) if len(found) > 1 else None

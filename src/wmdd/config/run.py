@@ -1,6 +1,6 @@
 """All settings of a run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wmdd.config.barycenters import BarycentersConfig
 from wmdd.config.data import DataConfig
@@ -9,6 +9,7 @@ from wmdd.config.runtime import RuntimeConfig
 from wmdd.config.settings import Count, Natural, setting
 from wmdd.config.synthesis import SynthesisConfig
 from wmdd.config.teacher import TeacherConfig
+from wmdd.core.paths import absolute
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,13 @@ class RunConfig:
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    def with_whole_paths(self) -> "RunConfig":
+        """The same, with paths that mean the same from any folder."""
+        data, checkpoint = self.data, self.teacher.checkpoint
+        source = absolute(data.source) if data.is_path else data.source
+        return replace(
+            self,
+            data=replace(data, source=source, root=absolute(data.root)),
+            teacher=replace(self.teacher, checkpoint=checkpoint and absolute(checkpoint)),
+        )

@@ -27,8 +27,6 @@ OLD_WEIGHTS = 2**31
 """Bytes of a checkpoint in the form before torch 1.6, which is read as one stream that may claim any length."""
 TENSOR_NAMES = 2**24
 """Bytes of the list of tensors that a safetensors file begins with."""
-_NUMPY = b"\x93NUMPY"
-_MOST_NUMPY_HEADER = 2**16  # bytes; NumPy itself reads all that is claimed before it refuses more than 10,000
 
 
 class TooLargeError(OSError):
@@ -105,17 +103,3 @@ def check_tensor_names(path: Path) -> None:
         claimed = int.from_bytes(file.read(8), "little")
     if TENSOR_NAMES < claimed < size:  # a longer one than the file itself is refused by the library
         raise TooLargeError(claimed, TENSOR_NAMES)
-
-
-def check_array_header(path: Path) -> None:
-    """Refuse a NumPy file whose header claims to be longer than any is, before it is read.
-
-    Raises:
-        OSError: it does, or it is missing or no plain file.
-    """
-    check_size(path, WEIGHTS)
-    with path.open("rb") as file:
-        beginning = file.read(12)
-    claimed = int.from_bytes(beginning[8:], "little")
-    if beginning.startswith(_NUMPY) and beginning[6:7] > b"\x01" and claimed > _MOST_NUMPY_HEADER:
-        raise TooLargeError(claimed, _MOST_NUMPY_HEADER)

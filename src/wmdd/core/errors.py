@@ -19,3 +19,12 @@ class ModelError(WmddError):
 
 class RunError(WmddError):
     """A run directory is missing, foreign, damaged, or was made with other settings."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the machine or of a GPU.
+
+    Told without importing torch, whose CPU allocator raises a plain ``RuntimeError``.
+    """
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or "can't allocate" in str(error)

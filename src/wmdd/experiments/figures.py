@@ -9,17 +9,15 @@ import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.gridspec import SubplotSpec
 
 from wmdd.experiments.picture import COLOURS, STYLE
 from wmdd.experiments.studies import LAMBDAS, Study
 from wmdd.report.collect import read_run
+from wmdd.report.gallery import strip
 from wmdd.report.plane import ClassPoints, project
-from wmdd.storage.images import read_png
 
 Record = Mapping[str, Any]
 _INKS = ("C0", "C2", "C3", "C4", "C5")  # of methods; C1 is too near to that of real images
-_SHOWN = 10  # images in a strip, one of each class
 
 
 def draw(study: Study, record: Record, folder: Path, kind: str) -> bytes:
@@ -158,18 +156,13 @@ def _lambda(figure: Figure, study: Study, record: Record, folder: Path) -> None:
     axes.set(xscale="log", xlabel="λ", ylabel="top-1, %")
     axes.legend(frameon=False)
     for place, (method, value) in enumerate(zip(study.methods, LAMBDAS, strict=True)):
-        _strip(figure, grid[place, 1], folder / "sets" / method / f"ipc-{mine[0]['ipc']:03d}", f"λ {value:g}")
-
-
-def _strip(figure: Figure, place: SubplotSpec, folder: Path, label: str) -> None:
-    """The first image of some classes, in a row."""
-    files = sorted(folder.glob("seed-0/artifacts/synthesis/*/class-*/000.png"), key=lambda path: path.parent.name)
-    shown = files[:: -(-len(files) // _SHOWN)]
-    axes = figure.add_subplot(place)
-    axes.imshow(np.concatenate([read_png(path).permute(1, 2, 0).numpy() for path in shown], axis=1))
-    axes.set(xticks=[], yticks=[])
-    axes.set_ylabel(label, rotation=0, ha="right", va="center")
-    axes.spines[:].set_visible(False)
+        images = strip(folder / "sets" / method / f"ipc-{mine[0]['ipc']:03d}" / "seed-0")
+        assert images is not None, "the set is complete"
+        axes = figure.add_subplot(grid[place, 1])
+        axes.imshow(images)
+        axes.set(xticks=[], yticks=[])
+        axes.set_ylabel(f"λ {value:g}", rotation=0, ha="right", va="center")
+        axes.spines[:].set_visible(False)
 
 
 def _cost(figure: Figure, study: Study, record: Record, folder: Path) -> None:

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from wmdd.comparison.asked import asked_for
 from wmdd.comparison.compare import run_comparison
-from wmdd.comparison.settings import asked_for
 from wmdd.comparison.table import NAME
 from wmdd.config.load import Values, merge
 from wmdd.core.errors import SettingsError

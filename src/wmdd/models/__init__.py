@@ -3,7 +3,7 @@
 from wmdd.models.checkpoint import load_weights
 from wmdd.models.initial import Weights, initial_teacher
 from wmdd.models.moments import image_moments
-from wmdd.models.own import OwnNetwork, is_lent, is_own, lent, lent_network
+from wmdd.models.own import OwnNetwork, is_own, lent, lent_network
 from wmdd.models.published import published
 from wmdd.models.registry import build_network, default_arch, resolve_stem
 from wmdd.models.taps import norm_layers
@@ -18,7 +18,6 @@ __all__ = [
     "default_arch",
     "image_moments",
     "initial_teacher",
-    "is_lent",
     "is_own",
     "lent",
     "lent_network",

@@ -122,11 +122,6 @@ def is_own(arch: str) -> bool:
     return arch.startswith(LENT)
 
 
-def is_lent(arch: str) -> bool:
-    """Whether the network object of this name is here."""
-    return _networks.find(arch) is not None
-
-
 def lent_network(arch: str) -> OwnNetwork:
     """The network object of this name.
 

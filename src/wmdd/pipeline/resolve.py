@@ -9,7 +9,6 @@ from typing import Any, Literal
 from wmdd.config import RunConfig, TeacherConfig
 from wmdd.config.load import dotted, merge, nested, parse, to_values
 from wmdd.core.errors import SettingsError
-from wmdd.core.paths import absolute
 from wmdd.data import ImageSource, natural_size, open_source
 from wmdd.models import Weights, default_arch, is_own, resolve_stem, try_student, try_teacher
 from wmdd.runtime.device import default_device, default_precision, default_threads, find_device
@@ -24,10 +23,9 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     Raises:
         SettingsError: there are not enough images for the wanted IPC, or settings contradict one another.
     """
+    config = config.with_whole_paths()
     data = replace(
         config.data,
-        source=absolute(config.data.source) if config.data.is_path else config.data.source,
-        root=absolute(config.data.root),
         image_size=natural_size(source) if config.data.image_size == "auto" else config.data.image_size,
         channels=_channels(config.data.channels, source.train.channels),
         flip=source.flips if config.data.flip == "auto" else config.data.flip,
@@ -38,7 +36,6 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         config.teacher,
         arch=default_arch(size) if config.teacher.arch == "auto" else config.teacher.arch,
         stem=_stem(config.teacher, size),
-        checkpoint=config.teacher.checkpoint and absolute(config.teacher.checkpoint),
     )
     device = default_device() if config.runtime.device == "auto" else config.runtime.device
     runtime = replace(

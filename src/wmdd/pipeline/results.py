@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
 from typing import Any
 
 from wmdd.config import RunConfig
 from wmdd.core.records import STAGES
+from wmdd.core.spread import Spread
 from wmdd.pipeline.run_directory import RunDirectory
 from wmdd.storage.json import read_json, write_sealed
 
@@ -97,7 +97,6 @@ def summarize(results: dict[str, Any]) -> list[Row]:
         groups[score["protocol"], score["ipc"], score["student"], score["method"]].append(score)
     rows = []
     for (protocol, ipc, student, method), scores in sorted(groups.items(), reverse=True):
-        top1, top5 = ([score[name] for score in scores] for name in ("top1", "top5"))
-        spread = [stdev(values) if len(values) > 1 else None for values in (top1, top5)]
-        rows.append(Row(method, ipc, protocol, student, len(scores), mean(top1), spread[0], mean(top5), spread[1]))
+        top1, top5 = (Spread.of([score[name] for score in scores]) for name in ("top1", "top5"))
+        rows.append(Row(method, ipc, protocol, student, top1.count, top1.mean, top1.std, top5.mean, top5.std))
     return rows

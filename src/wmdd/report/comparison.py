@@ -7,19 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from wmdd.report.gallery import png_uri, scaled, shown
+from wmdd.report.gallery import png_uri, strip
 from wmdd.report.page import environment
 from wmdd.report.svg import chart, color, plain
 from wmdd.storage.atomic import write_text
 from wmdd.storage.json import read_json
-from wmdd.storage.pictures import read_picture
-
-MOST_CLASSES = 10
-_SIDE = 96  # pixels of a shown image at most
 
 Row = Mapping[str, Any]
 
@@ -31,8 +26,8 @@ def write_comparison_page(folder: Path) -> Path:
         RunError: an image of a set is missing or damaged.
     """
     page = folder / "report" / "index.html"
-    shown = ComparisonPage(folder, read_json(folder / "comparison.json"))
-    write_text(page, environment().get_template("comparison.html.j2").render(page=shown))
+    content = ComparisonPage(folder, read_json(folder / "comparison.json"))
+    write_text(page, environment().get_template("comparison.html.j2").render(page=content))
     return page
 
 
@@ -111,12 +106,9 @@ class ComparisonPage:
             ipc = max((cost["ipc"] for cost in self.found["costs"] if cost["method"] == method), default=None)
             if ipc is None:
                 continue
-            run = self.folder / "sets" / method / f"ipc-{ipc:03d}" / "seed-0"
-            first = sorted(run.glob("artifacts/synthesis/*/class-*/000.png"), key=lambda path: path.parent.name)
-            if not first:  # they are being made again
-                continue
-            images = [scaled(shown(read_picture(path)), _SIDE) for path in first[:: -(-len(first) // MOST_CLASSES)]]
-            yield method, ipc, png_uri(np.concatenate(images, axis=1))
+            images = strip(self.folder / "sets" / method / f"ipc-{ipc:03d}" / "seed-0")
+            if images is not None:  # else they are being made again
+                yield method, ipc, png_uri(images)
 
 
 _PARTS = ("rows", "scores")

@@ -77,11 +77,10 @@ class Band:
 
 
 def band(curves: Sequence[Curve], name: str) -> Band:
-    """The mean and the range of a value over ``curves``, on the steps that they share."""
+    """The mean and the range of a value over ``curves``: at each step, of those that have come so far."""
     parts = [thinned(curve.steps, curve.values[name]) for curve in curves if name in curve.values]
     parts = [part for part in parts if len(part[0])]
-    longest = max(parts, key=lambda part: len(part[0]))[0]
-    grid = longest[longest <= max(part[0][-1] for part in parts)]
+    grid = max(parts, key=lambda part: part[0][-1])[0]
     rows = np.stack([np.interp(grid, *part, right=np.nan) for part in parts])
     counted = np.isfinite(rows)
     mean = np.where(counted, rows, 0).sum(axis=0) / counted.sum(axis=0)

@@ -4,6 +4,7 @@ import base64
 import io
 from dataclasses import dataclass
 from math import isqrt
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,8 @@ from wmdd.storage.pictures import read_picture
 SHOW_ALL_UP_TO = 200
 MOST_PAIRS = 240
 MOST_CLASSES = 100
+_MOST_IN_STRIP = 10
+_STRIP_SIDE = 96  # pixels of an image in a strip at most
 _MOST_RAW_BYTES = 7_500_000
 """Of all sheets before compression, so that the page stays small even where nothing can be compressed."""
 
@@ -89,6 +92,19 @@ def scaled(image: Array, side: int) -> Array:
     if image.shape[0] <= side:
         return image
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS))
+
+
+def strip(run: Path) -> Array | None:
+    """The first image of some classes of ``run``, side by side, ``uint8 [S, W, 3]``; None before there are any.
+
+    Raises:
+        RunError: an image is missing or damaged.
+    """
+    files = sorted(run.glob("artifacts/synthesis/*/class-*/000.png"), key=lambda path: path.parent.name)
+    if not files:
+        return None
+    some = files[:: -(-len(files) // _MOST_IN_STRIP)]
+    return np.concatenate([scaled(shown(read_picture(path)), _STRIP_SIDE) for path in some], axis=1)
 
 
 def png_uri(pixels: Array) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from wmdd.config.load import dotted, settings
+from wmdd.core.quantities import duration, size
 from wmdd.core.records import UnitRecord
 from wmdd.report import figures
 from wmdd.report.collect import RANDOM_REAL, WMDD, Progress, RunData, read_run
@@ -65,25 +66,6 @@ def count(value: int) -> str:
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def size(value: float) -> str:
-    """Bytes for people."""
-    for unit in ("bytes", "kB", "MB"):
-        if value < 999.5:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} GB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 # --- rows of tables ---------------------------------------------------------------------------------------------------
 
 
@@ -100,13 +82,13 @@ class Card:
 
 @dataclass(frozen=True)
 class SettingRow:
-    """``mark`` is ``changed``, ``auto`` (the run resolved it) or empty (the default)."""
+    """``changed``: the value is not the default, nor what the run may have made of an automatic one."""
 
     name: str
     value: str
     default: str
     help: str
-    mark: str
+    changed: bool
 
 
 @dataclass(frozen=True)
@@ -374,8 +356,8 @@ class Page:
         for known in settings():
             default = list(known.default) if isinstance(known.default, tuple) else known.default
             value = values[known.name]
-            mark = "" if value == default else "auto" if default in ("auto", ["auto"]) else "changed"
-            rows.append(SettingRow(known.name, _shown(value), _shown(default), known.help, mark))
+            changed = value != default and default not in ("auto", ["auto"])
+            rows.append(SettingRow(known.name, _shown(value), _shown(default), known.help, changed))
         return rows
 
     @property

@@ -2,35 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from wmdd.config import RunConfig
 from wmdd.config.protocols import base_name
+from wmdd.core.spread import Spread
 from wmdd.report.collect import RANDOM_REAL, WMDD, Score, protocol_names
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and (ddof 1) standard deviation over ``count`` values; a single one has none."""
-
-    mean: float
-    std: float | None
-    count: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """That of ``values``."""
-        return cls(mean(values), stdev(values) if len(values) > 1 else None, len(values))
-
-    @property
-    def error(self) -> float | None:
-        """The standard error of the mean."""
-        return None if self.std is None else self.std / sqrt(self.count)
-
-    def __str__(self) -> str:
-        return f"{self.mean:.1f}" if self.std is None else f"{self.mean:.1f} ± {self.std:.1f}"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_NAMES = ("ink", "muted", "line", "page", "wmdd", "real", "teacher", "loss", *(f"k{i}" for i in range(10)))
+_NAMES = ("ink", "muted", "line", "page", "wmdd", "real", "teacher", *(f"k{i}" for i in range(10)))
 _TOKENS = {name: f"#01{i:02x}fe" for i, name in enumerate(_NAMES)}
 
 

@@ -25,5 +25,13 @@ def test_letters_of_all_languages_stay() -> None:
 
 def test_a_reader_of_images_that_died_is_a_sentence() -> None:
     error = RuntimeError("DataLoader worker (pid(s) 17) exited unexpectedly")
-    assert "--shm-size" in str(_sentence(error))
-    assert _sentence(RuntimeError("a bug")) is None
+    assert "--shm-size" in str(_sentence(error, redone=False))
+    assert _sentence(RuntimeError("a bug"), redone=False) is None
+
+
+def test_who_began_with_redo_is_not_told_to_discard_again() -> None:
+    full = OSError(28, "No space left on device", "run/x")
+    assert str(_sentence(full, redone=False)).endswith("; the same command resumes from here once that is fixed")
+    assert str(_sentence(full, redone=True)).endswith(
+        "; the same command without --redo resumes from here once that is fixed"
+    )

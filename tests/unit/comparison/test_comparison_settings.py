@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wmdd.comparison.settings import asked_for, write_comparison
+from wmdd.comparison.asked import asked_for
+from wmdd.comparison.file import write_comparison
 from wmdd.config.load import nested
 from wmdd.core.errors import RunError
 

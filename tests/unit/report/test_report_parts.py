@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from written_runs import WrittenRun
 
@@ -13,11 +14,12 @@ from wmdd.config import EvaluationConfig, RunConfig
 from wmdd.report import figures
 from wmdd.report.collect import Barycenters, Score, read_run
 from wmdd.report.curves import Curve, band, read_curves, thinned
-from wmdd.report.gallery import build_gallery, png_uri
-from wmdd.report.page import count, duration, size
+from wmdd.report.gallery import build_gallery, png_uri, strip
+from wmdd.report.page import count
 from wmdd.report.plane import _principal_axes, project, spread_out
-from wmdd.report.scores import Spread, comparisons
+from wmdd.report.scores import comparisons
 from wmdd.report.svg import chart, plain
+from wmdd.storage.images import write_png
 
 
 def lines(path, *values):
@@ -91,6 +93,14 @@ def test_a_band_is_mean_and_range():
     np.testing.assert_allclose(found.high, [3, 4, 5])
 
 
+def test_a_band_goes_as_far_as_the_curve_that_came_farthest():
+    slow = Curve("s", "u", np.arange(1.0, 6), {"loss": np.full(5, 4.0)})  # more lines, fewer steps
+    done = Curve("s", "u", np.array([1.0, 5.0, 10.0]), {"loss": np.array([2.0, 2.0, 1.0])})
+    found = band([slow, done], "loss")
+    np.testing.assert_allclose(found.steps, [1, 5, 10])
+    np.testing.assert_allclose(found.mean, [3, 3, 1])
+
+
 # --- scores -----------------------------------------------------------------------------------------------------------
 
 
@@ -138,12 +148,6 @@ def test_another_number_of_epochs_than_is_asked_for_comes_after_it():
     assert [group.protocol for group in groups] == ["wmdd-1000-epochs", "wmdd", "wmdd-5-epochs"]
 
 
-def test_a_spread_prints_as_people_write_it():
-    assert str(Spread.of([80.0, 82.0])) == "81.0 ± 1.4"
-    assert str(Spread.of([80.0])) == "80.0"
-    assert Spread.of([80.0]).error is None
-
-
 # --- features and images ----------------------------------------------------------------------------------------------
 
 
@@ -178,6 +182,19 @@ def test_the_plane_keeps_distances_of_plane_points(tmp_path):
 def test_classes_are_spread_out():
     assert spread_out([1, 2, 3], 5) == [1, 2, 3]
     assert spread_out(list(range(100)), 10) == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_a_strip_has_one_image_of_ten_classes_whatever_their_channels(channels, tmp_path):
+    assert strip(tmp_path) is None
+    for k in range(12):
+        folder = tmp_path / "artifacts" / "synthesis" / "group-0" / f"class-{k:03d}"
+        folder.mkdir(parents=True)
+        for i in (0, 1):
+            write_png(folder / f"{i:03d}.png", torch.full((channels, 120, 120), 10 * k + i, dtype=torch.uint8))
+    found = strip(tmp_path)  # every second class, 96 px each
+    assert found.shape == (96, 6 * 96, 3)
+    assert found[0, ::96, 0].tolist() == [0, 20, 40, 60, 80, 100]
 
 
 @pytest.mark.parametrize("grey", [False, True])
@@ -298,11 +315,3 @@ def test_chance_is_drawn_where_scores_come_near_it():
 
 def test_numbers_for_people():
     assert count(1234567) == "1\u202f234\u202f567"
-    assert [size(v) for v in (12, 218_400, 4.2e6, 7.5e9)] == ["12 bytes", "218 kB", "4.2 MB", "7.5 GB"]
-    assert [duration(v) for v in (2.64, 59.96, 61, 3600, 7260)] == [
-        "2.6 s",
-        "1 min 00 s",
-        "1 min 01 s",
-        "1 h 00 min",
-        "2 h 01 min",
-    ]
