@@ -53,7 +53,7 @@ def within_budget(method: str, most_steps: int, factors: Factors) -> dict[str, A
     preset = method_settings(method)
     config = parse(preset).synthesis
     own = {name: getattr(config, name) * factor for name, factor in factors.items()}
-    if config.steps > most_steps:
+    if config.steps != "auto" and config.steps > most_steps:
         own["steps"] = most_steps
     return merge(preset, {"synthesis": own}) if own else preset
 

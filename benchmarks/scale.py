@@ -86,7 +86,7 @@ def spreads_of(bars: Bars, run: RunDirectory) -> Spreads:
         classes=len(run.data()["classes"]),
         ipc=config.ipc,
         group_size=config.synthesis.group_size,
-        steps=config.synthesis.steps,
+        steps=config.synthesis.num_steps,
         students=len(run.records("evaluation")),
     )
     found = {}

@@ -57,7 +57,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "synthesis.init": st.sampled_from(["real", "random", "herding", "k-center", "patches", "noise"]),
     "synthesis.patch_grid": st.sampled_from(["auto", 1, 2, 3]),
     "synthesis.seed": st.one_of(st.just("auto"), NATURALS),
-    "synthesis.steps": st.integers(0, 10**6),
+    "synthesis.steps": st.one_of(st.just("auto"), st.integers(0, 10**6)),
     "synthesis.lr": POSITIVES,
     "synthesis.feature": POSITIVES,
     "synthesis.feature_loss": st.sampled_from(

@@ -77,4 +77,4 @@ def _uses(name: str, own: Values) -> bool:
     synthesis = parse(own).synthesis
     if name.startswith("barycenters."):
         return synthesis.follows_atoms
-    return synthesis.init == "patches" if name == "synthesis.patch_grid" else synthesis.steps > 0
+    return synthesis.init == "patches" if name == "synthesis.patch_grid" else synthesis.steps != 0

@@ -29,7 +29,9 @@ class SynthesisConfig:
         "auto", "for init patches: patches along each side of an image; auto: 1 up to 64 px, else 2, as RDED has them"
     )
     seed: Auto | Natural = setting("auto", "seed of the set: of atoms, first images and all views; auto: the run's")
-    steps: Natural = setting(200, "Adam steps (0 keeps the start)", flag="steps")
+    steps: Auto | Natural = setting(
+        "auto", "Adam steps (0 keeps the start); auto: 200 up to 64 px, else 1,000", flag="steps"
+    )
     lr: Positive = setting(0.1, "peak learning rate, in units of the normalised pixels; cosine decay")
     feature: NonNegative = setting(1.0, "weight of the feature loss")
     feature_loss: FeatureLoss = setting(
@@ -70,9 +72,15 @@ class SynthesisConfig:
     )
 
     @property
+    def num_steps(self) -> int:
+        """``steps`` of resolved settings."""
+        assert self.steps != "auto", "settings are resolved before images are made"
+        return self.steps
+
+    @property
     def follows_atoms(self) -> bool:
         """Whether image j of a class belongs to atom j, by its start or by its loss."""
-        drawn = self.steps > 0 and self.feature > 0 and self.feature_loss in ("squared", "norm")
+        drawn = self.steps != 0 and self.feature > 0 and self.feature_loss in ("squared", "norm")
         return drawn or self.init == "real"
 
     @property

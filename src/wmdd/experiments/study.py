@@ -77,7 +77,7 @@ def _record(name: str, scale: Scale, folder: Path) -> dict[str, Any]:
 def _pace(folder: Path, row: Row) -> float | None:
     """Seconds of synthesis for each step of each group of classes; None where no step is made."""
     runs = [RunDirectory(path) for path in (folder / "sets" / row["method"] / f"ipc-{row['ipc']:03d}").iterdir()]
-    steps = runs[0].config().synthesis.steps
+    steps = runs[0].config().synthesis.num_steps
     paces = [unit.seconds / steps for run in runs for unit in run.records("synthesis").values()] if steps else []
     return sum(paces) / len(paces) if paces else None
 

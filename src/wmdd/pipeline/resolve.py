@@ -16,6 +16,9 @@ from wmdd.runtime.device import default_device, default_precision, default_threa
 _WHOLE_PATCH = 64
 """Largest side in pixels of images that are one patch, in RDED's released scripts."""
 
+_FEW_STEPS_UP_TO = 64
+"""Largest side in pixels of images for which more steps of synthesis gained nothing (docs/recipe.md)."""
+
 
 def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
     """``config`` with every "auto" resolved for these images and this machine, and paths made absolute.
@@ -51,6 +54,9 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
         # Statistics of all classes together want many classes in a group; of each class, no more than fill a batch.
         each = 1 if config.synthesis.statistics_of == "all" else config.ipc
         group = max(1, min(len(source.class_names), config.synthesis.batch_size // each))
+    steps = config.synthesis.steps
+    if steps == "auto":
+        steps = 200 if size <= _FEW_STEPS_UP_TO else 1000
     grid = config.synthesis.patch_grid
     if grid == "auto":
         grid = 1 if size <= _WHOLE_PATCH else 2
@@ -64,6 +70,7 @@ def resolve(config: RunConfig, source: ImageSource) -> RunConfig:
             config.synthesis,
             group_size=group,
             patch_grid=grid,
+            steps=steps,
             seed=config.seed if config.synthesis.seed == "auto" else config.synthesis.seed,
         ),
     )
@@ -75,6 +82,7 @@ _FOLLOWS: dict[str, tuple[str, ...]] = {
     "synthesis.seed": ("seed",),
     "synthesis.group_size": ("ipc", "synthesis.batch_size", "synthesis.statistics_of"),
     "synthesis.patch_grid": ("data.image_size",),
+    "synthesis.steps": ("data.image_size",),
     "teacher.arch": ("data.image_size",),
     "teacher.stem": ("data.image_size", "teacher.pretrained"),
     "evaluation.students": ("data.image_size", "teacher.arch"),

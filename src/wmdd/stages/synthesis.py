@@ -66,7 +66,7 @@ def synthesize(
     log: Log = silent,
     savepoint: Savepoint | None = None,
 ) -> Tensor:
-    """Images ``[G, m, C, S, S]``, normalised, after ``config.steps`` of Adam on their pixels.
+    """Images ``[G, m, C, S, S]``, normalised, after ``config.num_steps`` of Adam on their pixels.
 
     ``log`` receives each step's loss terms, averaged over the classes. Classes do not influence one another: not
     through the random views (each has its own stream), nor the loss (a sum over classes, unless
@@ -84,18 +84,18 @@ def synthesize(
     lower, upper = teacher.preprocessing.bounds(problem.start)
     pixels = Pixels(column_major(problem.start.flatten(0, 1)), lower, upper)
     plan = [_plan_views(k, ipc, size, config, seed, flip=flip) for k in problem.classes]
-    watch = FiniteWatch(config.steps, problem.classes)
+    watch = FiniteWatch(config.num_steps, problem.classes)
 
     def state(done: int) -> dict[str, Tensor]:
         watch.check()
         return {**pixels.state(), "done": torch.tensor(done)}
 
-    for step in range(_restore(savepoint, pixels), config.steps):
+    for step in range(_restore(savepoint, pixels), config.num_steps):
         views = _views_at(plan, step, ipc)
         terms = _backward(teacher, problem, pixels.values, views, partial(match, step), config, machine)
         watch.see(step + 1, torch.stack(list(terms.values())).sum(dim=0))
-        pixels.step(config.lr * cosine(step / config.steps))
-        log(step + 1, config.steps, **_means(terms))
+        pixels.step(config.lr * cosine(step / config.num_steps))
+        log(step + 1, config.num_steps, **_means(terms))
         savepoint.offer(partial(state, step + 1))
     watch.check()
     return pixels.values.detach().reshape(problem.start.shape)
@@ -117,20 +117,20 @@ def _plan_views(k: int, ipc: int, size: int, config: SynthesisConfig, seed: int,
     """All views of class ``k``: row ``step * m + j`` is image ``j``'s at that step."""
     each = ipc if config.crop_per_image else 1
     views = sample_views(
-        config.steps * each,
+        config.num_steps * each,
         size,
         stream(seed, "synthesis", k),
         min_area=_smallest_crops(config).repeat_interleave(each),
         flip=flip,
         roll=round(config.jitter * size),
     )
-    return views if config.crop_per_image else views[torch.arange(config.steps).repeat_interleave(ipc)]
+    return views if config.crop_per_image else views[torch.arange(config.num_steps).repeat_interleave(ipc)]
 
 
 def _smallest_crops(config: SynthesisConfig) -> Tensor:
     """The smallest area of a crop at each step, ``[steps]``; from easy to hard where there is a start (CDA)."""
     first = config.min_crop if config.min_crop_start is None else config.min_crop_start
-    progress = torch.arange(config.steps, dtype=torch.float64) / max(config.steps, 1)
+    progress = torch.arange(config.num_steps, dtype=torch.float64) / max(config.num_steps, 1)
     return config.min_crop + (first - config.min_crop) * (1 + (torch.pi * progress).cos()) / 2
 
 

@@ -80,6 +80,7 @@ def test_settings_stay_while_another_process_is_at_work(tmp_path: Path) -> None:
                 "teacher.stem": "imagenet",
                 "evaluation.students": ["resnet18"],
                 "synthesis.patch_grid": 2,
+                "synthesis.steps": 1000,
             },
         ),
         ({"synthesis": {"steps": 7}}, {}),

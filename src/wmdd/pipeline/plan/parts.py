@@ -201,11 +201,11 @@ def synthesis_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
         return whole if images == size else rehearsal.problem(classes[:1], images)
 
     def task(images: int) -> Task:
-        return partial(optimise, savepoint=None, problem=some(images), steps=config.synthesis.steps)
+        return partial(optimise, savepoint=None, problem=some(images), steps=config.synthesis.num_steps)
 
-    steps = config.synthesis.steps * rehearsal.classes / len(classes)
+    steps = config.synthesis.num_steps * rehearsal.classes / len(classes)
     found = probe_batch(task, size, rehearsal.machine.device, divided=False)
-    saving = partial(optimise, problem=some(found.measured), steps=min(1, config.synthesis.steps))
+    saving = partial(optimise, problem=some(found.measured), steps=min(1, config.synthesis.num_steps))
     images = sum(rehearsal.counts[k] for k in classes)
     return Parts(
         [
@@ -215,7 +215,7 @@ def synthesis_parts(rehearsal: Rehearsal, units: Sequence[Unit]) -> Parts:
         ],
         rehearsal.held,
         2 * statistics_bytes(rehearsal, len(classes), images),
-        max(1, config.synthesis.steps),
+        max(1, config.synthesis.num_steps),
     )
 
 
