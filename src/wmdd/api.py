@@ -156,8 +156,9 @@ def evaluate(
     changes: dict[str, Any] = {f"evaluation.{name}": list(value) for name, value in wanted.items() if value is not None}
     changes |= _source(own_data or data)
     with Reporter(quiet=quiet) as reporter, lent_data(own_data):
-        RunDirectory(_folder(run)).config()
-        work = begin(_folder(run), nested(changes), reporter)
+        directory = RunDirectory(_folder(run))
+        directory.config()
+        work = begin(directory.path, nested(changes), reporter)
         run_stages(work, ("relabel", "evaluation"))
     return summarize(read_sealed(work.run.path / "results.json"))
 

@@ -54,11 +54,9 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
         try:
             made = _make(RunDirectory(folder / member.folder), comparison.config_of(member), shared, reporter)
         except Exception as error:
-            if (
-                not (isinstance(error, WmddError) or is_out_of_memory(error)) or not shared.run.exists
-            ):  # all has vanished
+            why = _why(error)
+            if why is None or not shared.run.exists:  # a bug, or all has vanished
                 raise
-            why = str(error).rstrip(".") if isinstance(error, WmddError) else "there was not enough memory for it"
             reporter.say(f"{member.folder}: {why}")
             failed.append(f"{member.folder} ({why})")
         else:
@@ -70,6 +68,13 @@ def run_comparison(folder: Path, comparison: Comparison, reporter: Reporter) -> 
             f"{len(failed)} of {len(members)} sets in {folder} could not be made, the others are done: "
             f"{'; '.join(failed)}. To make one anew, remove its folder, and the same command goes on."
         )
+
+
+def _why(error: Exception) -> str | None:
+    """Why a set could not be made, without the final stop; None for a bug."""
+    if isinstance(error, WmddError):
+        return str(error).rstrip(".")
+    return "there was not enough memory for it" if is_out_of_memory(error) else None
 
 
 def _in_turn(
