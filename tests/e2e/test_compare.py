@@ -215,6 +215,10 @@ def test_a_damaged_comparison_is_refused(tmp_path: Path, refused: Refused) -> No
     ):
         (folder / "comparison.yaml").write_text(text)
         refused(["compare", folder], "comparison.yaml is damaged")
+    (folder / "comparison.yaml").write_text(
+        "settings: {ipc: 1, evaluation: {size: 3}}\nmethods: {random: {}}\nipc: [1]\nseeds: 1\n"
+    )
+    refused(["compare", folder], "comparison.yaml", "another version of wmdd", "evaluation.size is not a setting")
 
 
 def test_what_methods_have_for_themselves_is_not_shared(colours: Path, tmp_path: Path, refused: Refused) -> None:

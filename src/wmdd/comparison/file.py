@@ -21,7 +21,7 @@ def read_comparison(folder: Path) -> Comparison | None:
     """The comparison in ``folder``; None where none has begun.
 
     Raises:
-        RunError: something else is there, or the file is damaged.
+        RunError: something else is there, or the file is damaged or has settings that are none.
     """
     path = _path(folder)
     if not path.is_file():
@@ -36,9 +36,11 @@ def read_comparison(folder: Path) -> Comparison | None:
         if not all(isinstance(number, int) and number > 0 for number in (*found.ipc, found.seeds)):
             raise ValueError
         for name, settings in found.methods.items():
-            check_method(name, settings, str(path))
+            check_method(name, settings, f"method {name!r}")
         list(map(found.config_of, found.members()))
-    except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
+    except SettingsError as error:
+        raise RunError(f"{path} is damaged, or of another version of wmdd: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path} is damaged: begin the comparison again in a new folder.") from error
     return found
 
