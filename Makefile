@@ -42,9 +42,10 @@ docs: setup
 audit: setup
 	@UV="$$(command -v uv || echo .cache/uv/bin/uv)"; $(BIN)/python .ci/audit.py "$$UV"
 
-# As many testers as cores. Threads that have nothing to do must sleep then: they would spin on the others' cores.
+# As many testers as cores, of one thread each where a test asks for no more. Threads that have nothing to do must sleep:
+# they would spin on the others' cores.
 test: lint docs audit
-	OMP_WAIT_POLICY=passive $(BIN)/pytest --cov -n auto --dist loadfile
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest --cov -n auto --dist loadfile
 
 lock:
 	uv pip compile pyproject.toml --group dev --python-version 3.11 --universal \
