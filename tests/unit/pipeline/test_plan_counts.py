@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -175,3 +176,18 @@ def test_a_plan_as_plain_values() -> None:
     assert found["together"] == {"units": 6, "seconds": 12.0, "peak_mb": 8.0, "disk_mb": 24.0, "flops": 30.0}
     assert found["stages"]["teacher"] == {"units": 1, "seconds": 2.0, "peak_mb": 3.0, "disk_mb": 4.0, "flops": 5.0}
     assert found["settings"]["ipc"] == 10
+
+
+@pytest.mark.parametrize("each", [0.1, 1.0])  # seconds of an image: a step is measured as a whole, or in parts
+def test_a_clock_that_was_held_up_gives_no_line_that_falls(monkeypatch: pytest.MonkeyPatch, each: float) -> None:
+    """A part of a step that seems to take longer than more of it would make the whole step take next to nothing."""
+
+    def probed(size: Any, _: torch.device) -> Probe:
+        step = 90.0 if size == 2 else each * size
+        return Probe(0.0, step, step, 0.0, 0.0)
+
+    monkeypatch.setattr(line, "seconds_of_a_step", lambda size: each * size)
+    monkeypatch.setattr(line, "probe", probed)
+    found = line.probe_batch(lambda size: size, 20, CPU, divided=True)  # type: ignore[arg-type, return-value]
+    assert found.probe.step >= each * found.measured
+    assert 0 <= found.fixed <= found.probe.step
